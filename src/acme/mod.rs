@@ -1,0 +1,7 @@
+//! The wire: what RFC 8555 and its extensions put into requests and answers. Server and client share it, so nothing here
+//! knows a record, a store or a clock. Start with [`jws`] for a request's way in, with [`messages`] for its content.
+
+pub mod challenge_type;
+pub mod identifier;
+pub mod problem;
+pub mod status;

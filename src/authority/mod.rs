@@ -1,0 +1,1 @@
+//! The decisions: one use case per function, one commit per decision.

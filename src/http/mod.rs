@@ -1,0 +1,1 @@
+//! Listeners: hostile bytes in, rendered answers out.

@@ -1,0 +1,1 @@
+//! The only module that may use a CA key: prepare, lint, record, sign, check, publish.

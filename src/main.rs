@@ -1,0 +1,2 @@
+//! Sote-ACME server.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Reads exports of the national registers into dated rows. Knows no store.

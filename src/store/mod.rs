@@ -1,0 +1,1 @@
+//! Remembers: one trait, one write method. It does not decide.

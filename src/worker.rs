@@ -1,0 +1,1 @@
+//! Carries out whatever the stored facts say is unfinished.
