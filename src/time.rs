@@ -50,14 +50,14 @@ impl Timestamp {
     pub fn plus_years(self, years: i32) -> Self {
         let civil = self.zoned(TimeZone::UTC).datetime();
         let later = civil.saturating_add(jiff::Span::new().years(years));
-        Self::of(later.to_zoned(TimeZone::UTC).map(|z| z.timestamp()))
+        Self::of(later.to_zoned_datetime(TimeZone::UTC).map(|z| z.timestamp()))
     }
 
     /// 23:59:59 of this time's day in Helsinki, as the service ends its certificates.
     pub fn end_of_helsinki_day(self) -> Self {
         let helsinki = TimeZone::get("Europe/Helsinki").expect("the time zone data is compiled in");
         let end = self.zoned(helsinki.clone()).date().at(23, 59, 59, 0);
-        Self::of(end.to_zoned(helsinki).map(|z| z.timestamp()))
+        Self::of(end.to_zoned_datetime(helsinki).map(|z| z.timestamp()))
     }
 
     /// The date and time as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7), for HTTP headers.
@@ -71,8 +71,8 @@ impl Timestamp {
         (t.year(), t.month() as u8, t.day() as u8, t.hour() as u8, t.minute() as u8, t.second() as u8)
     }
 
-    fn zoned(self, zone: TimeZone) -> jiff::Zoned {
-        jiff::Timestamp::from_second(self.0).expect("held within 1970 to 9999").to_zoned(zone)
+    fn zoned(self, zone: TimeZone) -> jiff::ZonedDateTime {
+        jiff::Timestamp::from_second(self.0).expect("held within 1970 to 9999").to_zoned_datetime(zone)
     }
 
     fn of(time: Result<jiff::Timestamp, jiff::Error>) -> Self {
