@@ -3,5 +3,8 @@
 
 pub mod challenge_type;
 pub mod identifier;
+pub mod json;
+pub mod jwk;
+pub mod jws_algorithm;
 pub mod problem;
 pub mod status;
