@@ -1,1 +1,141 @@
-//! Asks the outside world whether a client controls what it names. Holds no secret and no record.
+//! The validation authority: asks the outside world whether an account controls an identifier, and whether CAA lets this
+//! authority issue for it. It holds no secret and no record, trusts nothing that it is told, and ends in bounded time
+//! whatever its peers do. Start with [`Validators`]; each challenge type has a file of its own.
+
+pub mod caa;
+mod connector;
+pub mod dns_01;
+pub mod http_01;
+pub mod networks;
+mod peer_certificate;
+pub mod resolver;
+pub mod settings;
+pub mod tls_alpn_01;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::acme::challenge_type::ChallengeType;
+use crate::acme::identifier::Identifier;
+use crate::acme::problem::{Problem, ProblemKind};
+use crate::model::evidence::Evidence;
+use crate::time::Timestamp;
+use caa::CaaChecker;
+use connector::{Connector, within};
+use dns_01::Dns01;
+use http_01::Http01;
+use resolver::{Resolver, ResolverError};
+pub use settings::Settings;
+use tls_alpn_01::TlsAlpn01;
+
+/// One question to the outside world: does the account control the identifier, by this challenge?
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// How to ask.
+    pub challenge: ChallengeType,
+    /// What is claimed; a wildcard is asked by dns-01 only.
+    pub identifier: Identifier,
+    /// The challenge's token.
+    pub token: String,
+    /// The token and the account key's thumbprint (RFC 8555 §8.1).
+    pub key_authorization: String,
+    /// The account's URL, which CAA records may name (RFC 8657 §3).
+    pub account_url: String,
+}
+
+/// The answer to an [`Attempt`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Control is proven, and CAA permits.
+    Valid(Evidence),
+    /// This attempt failed; another one may succeed.
+    Invalid(Problem),
+    /// Nothing can be said before this time.
+    Wait(Timestamp),
+}
+
+impl From<Result<Evidence, Problem>> for Verdict {
+    fn from(outcome: Result<Evidence, Problem>) -> Self {
+        match outcome {
+            Ok(evidence) => Verdict::Valid(evidence),
+            Err(problem) => Verdict::Invalid(problem),
+        }
+    }
+}
+
+/// The future of a [`Verdict`].
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
+
+/// Answers attempts. Never fails otherwise than by a verdict, and always ends within the configured limit.
+pub trait Validator: Send + Sync {
+    /// Asks, once; whoever calls decides about another attempt.
+    fn validate<'a>(&'a self, attempt: &'a Attempt) -> Answering<'a>;
+}
+
+/// Every challenge type that asks the outside world, and CAA.
+pub struct Validators {
+    http_01: Http01,
+    dns_01: Dns01,
+    tls_alpn_01: TlsAlpn01,
+    caa: CaaChecker,
+    limit: Duration,
+}
+
+impl Validators {
+    /// The validators that `settings` describe. Nobody is asked yet, so it does not matter whether the dns servers answer.
+    pub fn new(settings: &Settings) -> Result<Self, ResolverError> {
+        let resolver = Arc::new(Resolver::new(settings)?);
+        let connector = Connector::new(settings, resolver.clone());
+        Ok(Validators {
+            http_01: Http01::new(settings, connector.clone()),
+            dns_01: Dns01::new(resolver.clone()),
+            tls_alpn_01: TlsAlpn01::new(settings, connector),
+            caa: CaaChecker::new(settings, resolver),
+            limit: settings.attempt_timeout,
+        })
+    }
+
+    /// The CAA check alone, for whoever must repeat it before a certificate is issued.
+    pub fn caa(&self) -> &CaaChecker {
+        &self.caa
+    }
+
+    async fn outcome(&self, attempt: &Attempt) -> Result<Evidence, Problem> {
+        let deadline = Instant::now() + self.limit;
+        let evidence = match attempt.challenge {
+            ChallengeType::Http01 => self.http_01.evidence(attempt, deadline).await?,
+            ChallengeType::Dns01 => self.dns_01.evidence(attempt, deadline).await?,
+            ChallengeType::TlsAlpn01 => self.tls_alpn_01.evidence(attempt, deadline).await?,
+        };
+        // RFC 8659 §3: CAA is asked here too, so that a client learns early that no certificate will follow.
+        let permitted = self.caa.check(&attempt.identifier, attempt.challenge, &attempt.account_url);
+        let caa =
+            within(deadline, ProblemKind::Caa, permitted, || format!("looking up CAA for {}", attempt.identifier))
+                .await?;
+        Ok(Evidence { caa: Some(caa), ..evidence })
+    }
+}
+
+impl Validator for Validators {
+    fn validate<'a>(&'a self, attempt: &'a Attempt) -> Answering<'a> {
+        Box::pin(async move {
+            let started = Instant::now();
+            let verdict = Verdict::from(self.outcome(attempt).await);
+            log(attempt, &verdict, started.elapsed());
+            verdict
+        })
+    }
+}
+
+fn log(attempt: &Attempt, verdict: &Verdict, took: Duration) {
+    let (identifier, challenge) = (attempt.identifier.value(), attempt.challenge.label());
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match verdict {
+        Verdict::Valid(_) => tracing::info!(identifier, challenge, milliseconds, "validation succeeded"),
+        Verdict::Invalid(problem) => tracing::info!(identifier, challenge, milliseconds, %problem, "validation failed"),
+        Verdict::Wait(until) => tracing::info!(identifier, challenge, milliseconds, %until, "validation waits"),
+    }
+}
