@@ -1,1 +1,3 @@
 //! One file per sub-command; the only place that knows every part.
+
+pub mod dns_responder;

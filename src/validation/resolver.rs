@@ -9,7 +9,7 @@ use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, R
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError, NoRecords};
-use hickory_resolver::proto::dnssec::{Proof, PublicKey, PublicKeyBuf, TrustAnchors, Verifier};
+use hickory_resolver::proto::dnssec::{Proof, PublicKeyBuf, TrustAnchors, Verifier};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::proto::serialize::txt::trust_anchor;
@@ -267,7 +267,10 @@ fn trust_anchors(zone: &Zone, lines: &[String]) -> Result<TrustAnchors, Resolver
         if entries.is_empty() {
             return Err(wrong("the line is empty".to_owned()));
         }
-        for trust_anchor::Entry::DNSKEY(record) in entries {
+        for entry in entries {
+            let trust_anchor::Entry::DNSKEY(record) = entry else {
+                return Err(wrong("it is no DNSKEY record".to_owned()));
+            };
             let key = record.data().key().map_err(|error| wrong(error.to_string()))?;
             let key = PublicKeyBuf::new(key.public_bytes().to_vec(), record.data().algorithm());
             let mut owner = record.name().clone();
