@@ -18,6 +18,9 @@ pub enum ChallengeType {
 }
 
 impl ChallengeType {
+    /// Every type, in the order in which authorizations list them.
+    pub const ALL: &[ChallengeType] = &[ChallengeType::Http01, ChallengeType::Dns01, ChallengeType::TlsAlpn01];
+
     /// The label of the IANA registry, which RFC 8657 `validationmethods` uses too.
     pub const fn label(self) -> &'static str {
         match self {
@@ -25,5 +28,10 @@ impl ChallengeType {
             ChallengeType::Dns01 => "dns-01",
             ChallengeType::TlsAlpn01 => "tls-alpn-01",
         }
+    }
+
+    /// The type with this label.
+    pub fn from_label(label: &str) -> Option<Self> {
+        ChallengeType::ALL.iter().copied().find(|kind| kind.label() == label)
     }
 }

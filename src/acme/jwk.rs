@@ -52,15 +52,15 @@ impl From<JwkError> for Problem {
 }
 
 impl Jwk {
-    /// The key of a `jwk` header or of a payload: its form and its strength are checked.
+    /// The key of a JWK that a client sent: its form and its strength are checked.
     pub fn parse(value: &Value) -> Result<Self, JwkError> {
-        let jwk = Jwk::parse_trusted(value)?;
-        jwk.0.key.judge(&KeyPolicy::account()).map_err(|error| JwkError::BadPublicKey(error.to_string()))?;
+        let jwk = Jwk::parse_unjudged(value)?;
+        jwk.judge()?;
         Ok(jwk)
     }
 
-    /// The key of a JWK that was judged before, as records hold it: its form is checked, its strength is not.
-    pub fn parse_trusted(value: &Value) -> Result<Self, JwkError> {
+    /// The key of a JWK whose strength was judged before, as records hold it, or is judged later: only its form is checked.
+    pub fn parse_unjudged(value: &Value) -> Result<Self, JwkError> {
         let members = value.as_object().ok_or_else(|| malformed("it must be an object"))?;
         refuse_private_members(members)?;
         refuse_other_uses(members)?;
@@ -73,6 +73,11 @@ impl Jwk {
         let jwk = Jwk::try_from(key)?;
         jwk.refuse_other_algorithm(members)?;
         Ok(jwk)
+    }
+
+    /// Refuses a weak key. For RSA this costs some hundred microseconds, so it comes after the nonce.
+    pub fn judge(&self) -> Result<(), JwkError> {
+        self.0.key.judge(&KeyPolicy::account()).map_err(|error| bad(error.to_string()))
     }
 
     /// The key.
@@ -265,7 +270,7 @@ impl serde::Serialize for Jwk {
 /// [`Jwk::parse`].
 impl<'de> serde::Deserialize<'de> for Jwk {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Jwk::parse_trusted(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        Jwk::parse_unjudged(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 

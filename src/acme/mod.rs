@@ -6,5 +6,8 @@ pub mod identifier;
 pub mod json;
 pub mod jwk;
 pub mod jws_algorithm;
+pub mod key_authorization;
+pub mod messages;
 pub mod problem;
+pub mod renewal;
 pub mod status;
