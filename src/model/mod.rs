@@ -1,3 +1,35 @@
-//! What we keep and how it may change: records and pure rules. No async, no clock, no log; time is an argument.
+//! What we keep and how it may change: records and pure rules. No async, no clock, no log: time is an argument, a rule
+//! takes a record and gives a new one or a [`Refusal`]. Facts are stored, statuses are derived. Start with [`order`].
 
+pub mod account;
+pub mod audit;
+pub mod authorization;
+pub mod certificate;
 pub mod evidence;
+pub mod invitation;
+pub mod mandate;
+pub mod membership;
+pub mod order;
+pub mod organisation;
+pub mod policy;
+pub mod profile;
+pub mod publication;
+pub mod refusal;
+pub mod terms;
+pub mod unit;
+
+pub use account::{Account, AccountStanding, ExternalBinding};
+pub use authorization::{Authorization, Challenge, ChallengeKind, ChallengeProgress, Origin};
+pub use certificate::{BlockedKey, Certificate, CertificateDer, Revocation, Stage};
+pub use evidence::Evidence;
+pub use invitation::Invitation;
+pub use mandate::Mandate;
+pub use membership::{Membership, MembershipState, Role};
+pub use order::{Failure, Order, Progress};
+pub use organisation::{Language, Organisation, Suspension, Verification, Void};
+pub use policy::{Limits, OrderSubject};
+pub use profile::Profile;
+pub use publication::{Published, Publication};
+pub use refusal::Refusal;
+pub use terms::{TermsAgreement, TermsPage};
+pub use unit::{Register, UnitRow};

@@ -1,0 +1,142 @@
+//! Organisations: who may have certificates at all, and within which limits.
+
+use serde::{Deserialize, Serialize};
+
+use super::Refusal;
+use crate::names::{BusinessId, OrganisationId, ProfileName, Zone};
+use crate::time::Timestamp;
+
+/// An organisation. It carries nothing that changes per order; its administrators are counted apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organisation {
+    /// Its id.
+    pub id: OrganisationId,
+    /// Its Business ID.
+    pub business_id: BusinessId,
+    /// The language of its certificates' subjects.
+    pub language: Language,
+    /// Whether it may have test products only.
+    pub test: bool,
+    /// The profiles that it may use.
+    pub profiles: Vec<ProfileName>,
+    /// The dns zones in which it may have names. Empty allows none.
+    pub zones: Vec<Zone>,
+    /// How it was last verified.
+    pub verification: Option<Verification>,
+    /// Whether an officer stopped it.
+    pub suspended: Option<Suspension>,
+    /// Open orders older than this are void.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_void: Option<Void>,
+    /// When it was added.
+    pub created: Timestamp,
+}
+
+/// The language of a subject's names; Finnish where the register has no other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// Finnish.
+    #[default]
+    Fi,
+    /// Swedish.
+    Sv,
+}
+
+/// That and how an organisation proved itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The method: a challenge type, or `registration-officer`.
+    pub method: String,
+    /// When.
+    pub at: Timestamp,
+    /// When it lapses.
+    pub expires: Timestamp,
+}
+
+/// That an officer stopped an organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// When.
+    pub at: Timestamp,
+    /// The officer.
+    pub by: String,
+    /// Why, for the organisation.
+    pub reason: String,
+}
+
+/// One fact that ends every open order older than it, for good: it outlives the end of a suspension.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Void {
+    /// Orders created before or at this time are void.
+    pub before: Timestamp,
+    /// Why, for the client.
+    pub reason: String,
+}
+
+impl Organisation {
+    /// Nothing, if the organisation may have certificates now.
+    pub fn standing(&self, now: Timestamp) -> Result<(), Refusal> {
+        if let Some(suspension) = &self.suspended {
+            return Err(Refusal::OrganisationSuspended { reason: suspension.reason.clone() });
+        }
+        match &self.verification {
+            None => Err(Refusal::OrganisationNotVerified),
+            Some(verification) if verification.expires <= now => {
+                Err(Refusal::OrganisationLapsed { expired: verification.expires })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The organisation, stopped: nothing more is ordered, and open orders are void.
+    pub fn suspended(&self, by: &str, reason: &str, now: Timestamp) -> Organisation {
+        Organisation {
+            suspended: Some(Suspension { at: now, by: by.to_owned(), reason: reason.to_owned() }),
+            orders_void: Some(Void { before: now, reason: reason.to_owned() }),
+            ..self.clone()
+        }
+    }
+
+    /// The organisation, allowed again. Orders that the suspension ended stay ended.
+    pub fn resumed(&self) -> Organisation {
+        Organisation { suspended: None, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
+
+    fn organisation() -> Organisation {
+        Organisation {
+            id: OrganisationId::from_bytes([1; 16]),
+            business_id: "0245437-2".parse().unwrap(),
+            language: Language::Fi,
+            test: false,
+            profiles: vec!["sote-server".parse().unwrap()],
+            zones: vec![Zone::any()],
+            verification: Some(Verification { method: "registration-officer".into(), at: NOW, expires: NOW.plus(100) }),
+            suspended: None,
+            orders_void: None,
+            created: NOW,
+        }
+    }
+
+    #[test]
+    fn a_verification_lapses_at_its_end() {
+        assert_eq!(organisation().standing(NOW.plus(99)), Ok(()));
+        assert!(matches!(organisation().standing(NOW.plus(100)), Err(Refusal::OrganisationLapsed { .. })));
+    }
+
+    #[test]
+    fn a_suspension_outlives_itself_in_the_orders_it_ended() {
+        let suspended = organisation().suspended("officer", "by request", NOW.plus(5));
+        assert!(matches!(suspended.standing(NOW.plus(6)), Err(Refusal::OrganisationSuspended { .. })));
+        let resumed = suspended.resumed();
+        assert_eq!(resumed.standing(NOW.plus(6)), Ok(()));
+        assert_eq!(resumed.orders_void.map(|v| v.before), Some(NOW.plus(5)));
+    }
+}

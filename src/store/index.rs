@@ -1,0 +1,412 @@
+//! The indexes. Each record's entries follow from the record by one pure function here; no caller names an index key of
+//! its own making, except to look one up.
+
+use super::record::{Kind, Record, from_json, to_json};
+use super::{Counter, StoreError};
+use crate::acme::identifier::Identifier;
+use crate::acme::jwk::Thumbprint;
+use crate::model::audit::AuditEntry;
+use crate::model::{
+    Account, Authorization, BlockedKey, Certificate, CertificateDer, ChallengeProgress, Invitation, Mandate, Membership,
+    MembershipState, Order, Organisation, Progress, Publication, Register, Stage, TermsPage, UnitRow,
+};
+use crate::names::{
+    AccountId, AuthorizationId, BusinessId, CertificateId, InvitationId, IssuerName, MandateId, OrderId, OrganisationId,
+    SerialNumber, TermsPageId, UnitOid,
+};
+
+macro_rules! indexes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// An index. Unique ones name one record; listing ones hold `owner || id` with an empty value, so that a page's
+        /// cursor is the last id.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Index { $($(#[$doc])* $variant,)* }
+
+        impl Index {
+            /// Every index.
+            pub const ALL: &[Index] = &[$(Index::$variant,)*];
+
+            /// The name of the index's tree. Never changed once released.
+            pub const fn name(self) -> &'static str {
+                match self { $(Index::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+indexes! {
+    /// Unique: an account by its key's thumbprint.
+    AccountByKey = "account-by-key",
+    /// Unique: an organisation by its Business ID.
+    OrganisationByBusinessId = "organisation-by-business-id",
+    /// Unique: an authorization by the id of one of its challenges.
+    AuthorizationByChallenge = "authorization-by-challenge",
+    /// Unique: a certificate by issuer and serial number.
+    CertificateBySerial = "certificate-by-serial",
+    /// All organisations.
+    Organisations = "organisations",
+    /// Members (account ids) by organisation.
+    MembersByOrganisation = "members-by-organisation",
+    /// Members (account ids) by invitation.
+    MembersByInvitation = "members-by-invitation",
+    /// Invitations by organisation.
+    InvitationsByOrganisation = "invitations-by-organisation",
+    /// Mandates by organisation.
+    MandatesByOrganisation = "mandates-by-organisation",
+    /// Accounts that no external binding brought, by last change: candidates for removal.
+    UnboundAccounts = "unbound-accounts",
+    /// Orders by account, but for failed ones.
+    OrdersByAccount = "orders-by-account",
+    /// Orders that the worker has to finish, by time.
+    OrdersProcessing = "orders-processing",
+    /// Orders by the time at which they end.
+    OrdersByExpiry = "orders-by-expiry",
+    /// Authorizations with a proof, by account and identifier.
+    AuthorizationsByIdentifier = "authorizations-by-identifier",
+    /// Authorizations that the worker has to validate, by the time at which they are due.
+    ValidationsDue = "validations-due",
+    /// Authorizations by the time at which they end.
+    AuthorizationsByExpiry = "authorizations-by-expiry",
+    /// All certificates.
+    Certificates = "certificates",
+    /// Certificates by account.
+    CertificatesByAccount = "certificates-by-account",
+    /// Certificates by organisation.
+    CertificatesByOrganisation = "certificates-by-organisation",
+    /// Certificates by the hash of their public key.
+    CertificatesByKey = "certificates-by-key",
+    /// Certificates that are prepared and not yet issued, by time.
+    CertificatesPrepared = "certificates-prepared",
+    /// Revoked and abandoned certificates, by issuer and shard.
+    RevokedByShard = "revoked-by-shard",
+    /// Those of them that no CRL lists yet, by issuer and shard.
+    Unpublished = "unpublished",
+    /// CRLs by the time at which the next one is due.
+    PublicationsDue = "publications-due",
+    /// States of register rows by OID; the rest is the generation.
+    UnitRows = "unit-rows",
+    /// Register rows (OID, generation) by Business ID.
+    UnitsByBusinessId = "units-by-business-id",
+    /// Register rows (OID, generation) by parent.
+    UnitsByParent = "units-by-parent",
+    /// Terms pages by the time at which they end.
+    TermsPagesByExpiry = "terms-pages-by-expiry",
+}
+
+/// One entry of an index.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The index.
+    pub index: Index,
+    /// The whole key.
+    pub key: Vec<u8>,
+    /// The record's key, in unique indexes only.
+    pub target: Option<Vec<u8>>,
+}
+
+impl Entry {
+    fn unique(index: Index, key: impl Into<Vec<u8>>, target: &[u8]) -> Self {
+        Entry { index, key: key.into(), target: Some(target.to_vec()) }
+    }
+
+    fn listed(index: Index, owner: &[u8], id: &[u8]) -> Self {
+        Entry { index, key: [owner, id].concat(), target: None }
+    }
+}
+
+/// What index entries a record has.
+pub trait Indexed {
+    /// The record's entries.
+    fn entries(&self) -> Vec<Entry>;
+}
+
+/// The key of [`Index::AccountByKey`].
+pub fn account_by_key(thumbprint: &Thumbprint) -> Vec<u8> {
+    thumbprint.as_bytes().to_vec()
+}
+
+/// The key of [`Index::CertificateBySerial`].
+pub fn certificate_by_serial(issuer: &IssuerName, serial: &SerialNumber) -> Vec<u8> {
+    [issuer.as_str().as_bytes(), &[0], &serial.store_key()].concat()
+}
+
+/// The owner part of [`Index::RevokedByShard`] and [`Index::Unpublished`], and the key of a [`Publication`].
+pub fn shard(issuer: &IssuerName, shard: u16) -> Vec<u8> {
+    [issuer.as_str().as_bytes(), &[0], &shard.to_be_bytes()].concat()
+}
+
+/// The owner part of [`Index::AuthorizationsByIdentifier`].
+pub fn account_and_identifier(account: &AccountId, identifier: &Identifier) -> Vec<u8> {
+    [account.as_bytes().as_slice(), identifier.kind().as_bytes(), &[0], identifier.value().as_bytes(), &[0]].concat()
+}
+
+/// The owner part of [`Index::UnitRows`] and [`Index::UnitsByParent`].
+pub fn unit(oid: &UnitOid) -> Vec<u8> {
+    [oid.as_str().as_bytes(), &[0]].concat()
+}
+
+/// The owner part of [`Index::UnitsByBusinessId`].
+pub fn business_id(id: &BusinessId) -> Vec<u8> {
+    [id.as_str().as_bytes(), &[0]].concat()
+}
+
+/// The OID and generation in the rest of a key of [`Index::UnitsByBusinessId`] or [`Index::UnitsByParent`].
+pub fn unit_and_generation(rest: &[u8]) -> Option<(UnitOid, u64)> {
+    let (oid, generation) = rest.split_at_checked(rest.len().checked_sub(9)?)?;
+    let oid = std::str::from_utf8(oid).ok()?.parse().ok()?;
+    Some((oid, u64::from_be_bytes(generation[1..].try_into().ok()?)))
+}
+
+impl Indexed for Account {
+    fn entries(&self) -> Vec<Entry> {
+        let mut entries =
+            vec![Entry::unique(Index::AccountByKey, account_by_key(&self.key.thumbprint()), self.id.as_bytes())];
+        if self.binding.is_none() {
+            entries.push(Entry::listed(Index::UnboundAccounts, &self.touched.to_be_bytes(), self.id.as_bytes()));
+        }
+        entries
+    }
+}
+
+impl Indexed for Membership {
+    fn entries(&self) -> Vec<Entry> {
+        let mut entries = match self.state {
+            MembershipState::Member | MembershipState::Pending => {
+                vec![Entry::listed(Index::MembersByOrganisation, self.organisation.as_bytes(), self.account.as_bytes())]
+            }
+            MembershipState::Removed { .. } => Vec::new(),
+        };
+        if let Some(invitation) = &self.invitation {
+            entries.push(Entry::listed(Index::MembersByInvitation, invitation.as_bytes(), self.account.as_bytes()));
+        }
+        entries
+    }
+}
+
+impl Indexed for Organisation {
+    fn entries(&self) -> Vec<Entry> {
+        vec![
+            Entry::unique(Index::OrganisationByBusinessId, self.business_id.as_str(), self.id.as_bytes()),
+            Entry::listed(Index::Organisations, &[], self.id.as_bytes()),
+        ]
+    }
+}
+
+impl Indexed for Invitation {
+    fn entries(&self) -> Vec<Entry> {
+        vec![Entry::listed(Index::InvitationsByOrganisation, self.organisation.as_bytes(), self.id.as_bytes())]
+    }
+}
+
+impl Indexed for Mandate {
+    fn entries(&self) -> Vec<Entry> {
+        vec![Entry::listed(Index::MandatesByOrganisation, self.organisation.as_bytes(), self.id.as_bytes())]
+    }
+}
+
+impl Indexed for UnitRow {
+    fn entries(&self) -> Vec<Entry> {
+        let generation = self.generation.to_be_bytes();
+        let own = [unit(&self.oid), generation.to_vec()].concat();
+        let mut entries = vec![Entry::listed(Index::UnitRows, &unit(&self.oid), &generation)];
+        if let Some(id) = &self.business_id {
+            entries.push(Entry::listed(Index::UnitsByBusinessId, &business_id(id), &own));
+        }
+        if let Some(parent) = &self.parent {
+            entries.push(Entry::listed(Index::UnitsByParent, &unit(parent), &own));
+        }
+        entries
+    }
+}
+
+impl Indexed for Register {
+    fn entries(&self) -> Vec<Entry> {
+        Vec::new()
+    }
+}
+
+impl Indexed for Order {
+    fn entries(&self) -> Vec<Entry> {
+        let mut entries = vec![Entry::listed(Index::OrdersByExpiry, &self.expires.to_be_bytes(), self.id.as_bytes())];
+        match &self.progress {
+            Progress::Open | Progress::Issued { .. } => {
+                entries.push(Entry::listed(Index::OrdersByAccount, self.account.as_bytes(), self.id.as_bytes()));
+            }
+            Progress::Processing { since, .. } => {
+                entries.push(Entry::listed(Index::OrdersByAccount, self.account.as_bytes(), self.id.as_bytes()));
+                entries.push(Entry::listed(Index::OrdersProcessing, &since.to_be_bytes(), self.id.as_bytes()));
+            }
+            // RFC 8555 §7.1.2.1: the list should not include invalid orders.
+            Progress::Failed { .. } => {}
+        }
+        entries
+    }
+}
+
+impl Indexed for Authorization {
+    fn entries(&self) -> Vec<Entry> {
+        let id = self.id.as_bytes();
+        let mut entries = vec![Entry::listed(Index::AuthorizationsByExpiry, &self.expires.to_be_bytes(), id)];
+        for challenge in &self.challenges {
+            entries.push(Entry::unique(Index::AuthorizationByChallenge, *challenge.id.as_bytes(), id));
+            match challenge.progress {
+                ChallengeProgress::Processing { due, .. } if self.deactivated.is_none() => {
+                    entries.push(Entry::listed(Index::ValidationsDue, &due.to_be_bytes(), id));
+                }
+                ChallengeProgress::Valid { .. } if self.deactivated.is_none() => {
+                    let owner = account_and_identifier(&self.account, &self.identifier);
+                    entries.push(Entry::listed(Index::AuthorizationsByIdentifier, &owner, id));
+                }
+                ChallengeProgress::Pending
+                | ChallengeProgress::Processing { .. }
+                | ChallengeProgress::Valid { .. }
+                | ChallengeProgress::Invalid { .. } => {}
+            }
+        }
+        entries
+    }
+}
+
+impl Indexed for Certificate {
+    fn entries(&self) -> Vec<Entry> {
+        let id = self.id.as_bytes();
+        let serial = certificate_by_serial(&self.issuer, &self.serial);
+        let mut entries = vec![
+            Entry::unique(Index::CertificateBySerial, serial, id),
+            Entry::listed(Index::Certificates, &[], id),
+            Entry::listed(Index::CertificatesByAccount, self.account.as_bytes(), id),
+            Entry::listed(Index::CertificatesByOrganisation, self.organisation.as_bytes(), id),
+            Entry::listed(Index::CertificatesByKey, &self.spki_sha256, id),
+        ];
+        if let Stage::Prepared { at, .. } = &self.stage {
+            entries.push(Entry::listed(Index::CertificatesPrepared, &at.to_be_bytes(), id));
+        }
+        if self.revoked().is_some() {
+            entries.push(Entry::listed(Index::RevokedByShard, &shard(&self.issuer, self.shard), id));
+        }
+        if self.is_unpublished() {
+            entries.push(Entry::listed(Index::Unpublished, &shard(&self.issuer, self.shard), id));
+        }
+        entries
+    }
+}
+
+impl Indexed for CertificateDer {
+    fn entries(&self) -> Vec<Entry> {
+        Vec::new()
+    }
+}
+
+impl Indexed for Publication {
+    fn entries(&self) -> Vec<Entry> {
+        let key = shard(&self.issuer, self.shard);
+        vec![Entry::listed(Index::PublicationsDue, &self.due.to_be_bytes(), &key)]
+    }
+}
+
+impl Indexed for BlockedKey {
+    fn entries(&self) -> Vec<Entry> {
+        Vec::new()
+    }
+}
+
+impl Indexed for TermsPage {
+    fn entries(&self) -> Vec<Entry> {
+        vec![Entry::listed(Index::TermsPagesByExpiry, &self.expires.to_be_bytes(), self.id.as_bytes())]
+    }
+}
+
+impl Indexed for AuditEntry {
+    fn entries(&self) -> Vec<Entry> {
+        Vec::new()
+    }
+}
+
+/// A JSON record: its kind, its id and how a key follows from each.
+macro_rules! json_record {
+    ($record:ty, $kind:ident, $id:ty, |$key:ident| $from_id:expr, |$own:ident| $from_record:expr) => {
+        impl Record for $record {
+            type Id = $id;
+            const KIND: Kind = Kind::$kind;
+
+            fn key($key: &$id) -> Vec<u8> {
+                $from_id
+            }
+
+            fn own_key(&self) -> Vec<u8> {
+                let $own = self;
+                $from_record
+            }
+
+            fn encode(&self) -> Vec<u8> {
+                to_json(self)
+            }
+
+            fn decode(bytes: &[u8], schema: u8) -> Result<Self, StoreError> {
+                known_schema(Self::KIND, schema, Self::SCHEMA)?;
+                from_json(Self::KIND, bytes)
+            }
+        }
+    };
+}
+
+json_record!(Account, Account, AccountId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
+json_record!(Membership, Membership, AccountId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.account));
+json_record!(Organisation, Organisation, OrganisationId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
+json_record!(Invitation, Invitation, InvitationId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
+json_record!(Mandate, Mandate, MandateId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
+json_record!(Order, Order, OrderId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
+json_record!(Authorization, Authorization, AuthorizationId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
+json_record!(Certificate, Certificate, CertificateId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
+json_record!(BlockedKey, BlockedKey, [u8; 32], |hash| hash.to_vec(), |r| Self::key(&r.spki_sha256));
+json_record!(TermsPage, TermsPage, TermsPageId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
+json_record!(AuditEntry, Audit, u64, |number| number.to_be_bytes().to_vec(), |r| Self::key(&r.number));
+json_record!(Register, Register, (), |_id| b"register".to_vec(), |_r| Self::key(&()));
+json_record!(Publication, Publication, (IssuerName, u16), |id| shard(&id.0, id.1), |r| shard(&r.issuer, r.shard));
+json_record!(
+    UnitRow,
+    Unit,
+    (UnitOid, u64),
+    |id| [unit(&id.0), id.1.to_be_bytes().to_vec()].concat(),
+    |r| [unit(&r.oid), r.generation.to_be_bytes().to_vec()].concat()
+);
+
+impl Record for CertificateDer {
+    type Id = CertificateId;
+    const KIND: Kind = Kind::CertificateDer;
+
+    fn key(id: &CertificateId) -> Vec<u8> {
+        id.as_bytes().to_vec()
+    }
+
+    fn own_key(&self) -> Vec<u8> {
+        Self::key(&self.id)
+    }
+
+    /// The id, then the DER: a record knows its own key.
+    fn encode(&self) -> Vec<u8> {
+        [self.id.as_bytes().as_slice(), &self.der].concat()
+    }
+
+    fn decode(bytes: &[u8], schema: u8) -> Result<Self, StoreError> {
+        known_schema(Self::KIND, schema, Self::SCHEMA)?;
+        let damaged = || StoreError::Damaged("a certificate's DER without its id".into());
+        let (id, der) = bytes.split_at_checked(16).ok_or_else(damaged)?;
+        Ok(CertificateDer { id: CertificateId::try_from(id).map_err(|_| damaged())?, der: der.to_vec() })
+    }
+}
+
+fn known_schema(kind: Kind, found: u8, known: u8) -> Result<(), StoreError> {
+    if found == known {
+        return Ok(());
+    }
+    let name = kind.name();
+    Err(StoreError::Damaged(format!("a record of kind {name} has schema {found}; this program knows {known}")))
+}
+
+impl Counter {
+    /// The counter of an invitation's uses.
+    pub fn uses_left(invitation: &Invitation) -> Self {
+        Counter::UsesLeft(invitation.id)
+    }
+}
