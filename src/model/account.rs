@@ -136,14 +136,24 @@ mod tests {
 
     #[test]
     fn one_mail_address_per_contact_is_accepted() {
-        assert!(checked_contact(vec!["mailto:it@apteekki.example.fi".into(), "MAILTO:a.b+c@example.fi".into()]).is_ok());
+        assert!(
+            checked_contact(vec!["mailto:it@apteekki.example.fi".into(), "MAILTO:a.b+c@example.fi".into()]).is_ok()
+        );
         assert!(checked_contact(vec![]).is_ok());
     }
 
     #[test]
     fn several_addresses_and_headers_are_invalid_and_other_schemes_unsupported() {
-        for bad in ["mailto:", "mailto:a", "mailto:a@b.fi,c@d.fi", "mailto:a@b.fi?cc=c@d.fi", "nothing", "mailto:a@",
-            "mailto:<a@b.fi>", "mailto:a b@c.fi"] {
+        for bad in [
+            "mailto:",
+            "mailto:a",
+            "mailto:a@b.fi,c@d.fi",
+            "mailto:a@b.fi?cc=c@d.fi",
+            "nothing",
+            "mailto:a@",
+            "mailto:<a@b.fi>",
+            "mailto:a b@c.fi",
+        ] {
             assert!(matches!(checked_contact(vec![bad.into()]), Err(Refusal::InvalidContact { .. })), "{bad}");
         }
         assert!(matches!(checked_contact(vec!["tel:+358".into()]), Err(Refusal::UnsupportedContact { .. })));

@@ -99,7 +99,9 @@ impl ChallengeKind {
     /// The token.
     pub fn token(&self) -> &str {
         match self {
-            ChallengeKind::Http01 { token } | ChallengeKind::Dns01 { token } | ChallengeKind::TlsAlpn01 { token } => token,
+            ChallengeKind::Http01 { token } | ChallengeKind::Dns01 { token } | ChallengeKind::TlsAlpn01 { token } => {
+                token
+            }
         }
     }
 }
@@ -239,7 +241,9 @@ impl Authorization {
     pub fn proof(&self) -> Option<(&Challenge, Timestamp, &Evidence)> {
         self.challenges.iter().find_map(|challenge| match &challenge.progress {
             ChallengeProgress::Valid { validated, evidence } => Some((challenge, *validated, evidence)),
-            ChallengeProgress::Pending | ChallengeProgress::Processing { .. } | ChallengeProgress::Invalid { .. } => None,
+            ChallengeProgress::Pending | ChallengeProgress::Processing { .. } | ChallengeProgress::Invalid { .. } => {
+                None
+            }
         })
     }
 
@@ -262,8 +266,7 @@ impl Authorization {
         if self.processing().is_some() {
             return Err(Refusal::OtherChallengeProcessing);
         }
-        let progress =
-            ChallengeProgress::Processing { since: now, due: now, key_authorization, failures: Vec::new() };
+        let progress = ChallengeProgress::Processing { since: now, due: now, key_authorization, failures: Vec::new() };
         Ok(Some(self.with_progress(id, progress)))
     }
 
@@ -274,9 +277,16 @@ impl Authorization {
     }
 
     /// The authorization after a failed attempt: another one is due, or challenge and authorization are invalid together.
-    pub fn attempt_failed(&self, id: ChallengeId, problem: Problem, attempts: Attempts, now: Timestamp) -> Authorization {
-        let Some(Challenge { progress: ChallengeProgress::Processing { since, key_authorization, failures, .. }, .. }) =
-            self.challenge(id)
+    pub fn attempt_failed(
+        &self,
+        id: ChallengeId,
+        problem: Problem,
+        attempts: Attempts,
+        now: Timestamp,
+    ) -> Authorization {
+        let Some(Challenge {
+            progress: ChallengeProgress::Processing { since, key_authorization, failures, .. }, ..
+        }) = self.challenge(id)
         else {
             return self.clone();
         };

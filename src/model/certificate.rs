@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::Refusal;
 use super::audit::Actor;
 use crate::acme::identifier::Identifiers;
+use crate::names::RevocationReason;
 use crate::names::{
     AccountId, BootId, CertificateId, IssuerName, OrderId, OrganisationId, ProfileName, SerialNumber, UnitOid,
 };
 use crate::time::Timestamp;
-use crate::x509::crl::RevocationReason;
 
 /// A certificate's record. Its DER is kept apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -29,7 +29,7 @@ pub use order::{Failure, Order, Progress};
 pub use organisation::{Language, Organisation, Suspension, Verification, Void};
 pub use policy::{Limits, OrderSubject};
 pub use profile::Profile;
-pub use publication::{Published, Publication};
+pub use publication::{Publication, Published};
 pub use refusal::Refusal;
 pub use terms::{TermsAgreement, TermsPage};
 pub use unit::{Register, UnitRow};

@@ -124,9 +124,7 @@ impl Limits {
     pub fn unit(&self, asked: Option<&UnitOid>) -> Result<UnitOid, Refusal> {
         match (asked, &self.units) {
             (None, _) => self.unit.clone().ok_or(Refusal::UnitNotResolvable),
-            (Some(unit), Some(units)) if !units.contains(unit) => {
-                Err(Refusal::UnitNotAllowed { unit: unit.clone() })
-            }
+            (Some(unit), Some(units)) if !units.contains(unit) => Err(Refusal::UnitNotAllowed { unit: unit.clone() }),
             (Some(unit), _) => Ok(unit.clone()),
         }
     }

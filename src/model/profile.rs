@@ -159,7 +159,9 @@ impl Profile {
         match identifier {
             Identifier::Dns(_) => None,
             Identifier::Wildcard(_) => (!self.wildcards).then_some(IdentifierFault::NoWildcards),
-            Identifier::Ip(_) | Identifier::Organisation(_) | Identifier::Unit(_) => Some(IdentifierFault::NotForProfile),
+            Identifier::Ip(_) | Identifier::Organisation(_) | Identifier::Unit(_) => {
+                Some(IdentifierFault::NotForProfile)
+            }
         }
     }
 
@@ -243,7 +245,10 @@ pub(crate) mod tests {
     #[test]
     fn too_many_names_and_unwanted_wildcards_are_refused() {
         assert_eq!(profile().admits(&names(&["a.test", "*.b.test"])), Ok(()));
-        assert!(matches!(profile().admits(&names(&["a.test", "b.test", "c.test"])), Err(Refusal::TooManyIdentifiers { .. })));
+        assert!(matches!(
+            profile().admits(&names(&["a.test", "b.test", "c.test"])),
+            Err(Refusal::TooManyIdentifiers { .. })
+        ));
         let strict = Profile { wildcards: false, ..profile() };
         assert!(matches!(strict.admits(&names(&["*.b.test"])), Err(Refusal::IdentifiersRejected { .. })));
     }

@@ -56,8 +56,11 @@ impl Publication {
             .published
             .as_ref()
             .is_none_or(|old| old.number < published.number && old.this_update <= published.this_update);
-        (newer && published.number <= self.number)
-            .then(|| Publication { published: Some(published), due, ..self.clone() })
+        (newer && published.number <= self.number).then(|| Publication {
+            published: Some(published),
+            due,
+            ..self.clone()
+        })
     }
 }
 

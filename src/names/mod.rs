@@ -7,6 +7,7 @@ mod dns_name;
 mod id;
 mod oid;
 mod profile_name;
+mod revocation_reason;
 mod serial_number;
 mod zone;
 
@@ -18,6 +19,7 @@ pub use id::{
 };
 pub use oid::UnitOid;
 pub use profile_name::{IssuerName, ProfileName};
+pub use revocation_reason::RevocationReason;
 pub use serial_number::SerialNumber;
 pub use zone::Zone;
 

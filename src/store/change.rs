@@ -24,7 +24,13 @@ pub struct Row {
 impl Row {
     /// `record` as a row.
     pub fn of<R: Record>(record: &R) -> Self {
-        Row { kind: R::KIND, key: record.own_key(), schema: R::SCHEMA, value: record.encode(), entries: record.entries() }
+        Row {
+            kind: R::KIND,
+            key: record.own_key(),
+            schema: R::SCHEMA,
+            value: record.encode(),
+            entries: record.entries(),
+        }
     }
 }
 
@@ -113,7 +119,8 @@ impl<R> std::ops::Deref for Read<R> {
 impl<R: Record> Read<R> {
     /// The typed record of a stored value.
     pub(super) fn decode(stored: Stored) -> Result<Self, StoreError> {
-        let (schema, value) = stored.value.split_first().ok_or_else(|| StoreError::Damaged("an empty record".into()))?;
+        let (schema, value) =
+            stored.value.split_first().ok_or_else(|| StoreError::Damaged("an empty record".into()))?;
         Ok(Read { record: R::decode(value, *schema)?, version: stored.version })
     }
 
@@ -134,11 +141,6 @@ impl<R: Record> Read<R> {
 
     /// The record goes.
     pub fn remove(&self) -> Change {
-        Change::Remove {
-            kind: R::KIND,
-            key: self.record.own_key(),
-            version: self.version,
-            was: self.record.entries(),
-        }
+        Change::Remove { kind: R::KIND, key: self.record.own_key(), version: self.version, was: self.record.entries() }
     }
 }

@@ -7,12 +7,12 @@ use crate::acme::identifier::Identifier;
 use crate::acme::jwk::Thumbprint;
 use crate::model::audit::AuditEntry;
 use crate::model::{
-    Account, Authorization, BlockedKey, Certificate, CertificateDer, ChallengeProgress, Invitation, Mandate, Membership,
-    MembershipState, Order, Organisation, Progress, Publication, Register, Stage, TermsPage, UnitRow,
+    Account, Authorization, BlockedKey, Certificate, CertificateDer, ChallengeProgress, Invitation, Mandate,
+    Membership, MembershipState, Order, Organisation, Progress, Publication, Register, Stage, TermsPage, UnitRow,
 };
 use crate::names::{
-    AccountId, AuthorizationId, BusinessId, CertificateId, InvitationId, IssuerName, MandateId, OrderId, OrganisationId,
-    SerialNumber, TermsPageId, UnitOid,
+    AccountId, AuthorizationId, BusinessId, CertificateId, InvitationId, IssuerName, MandateId, OrderId,
+    OrganisationId, SerialNumber, TermsPageId, UnitOid,
 };
 
 macro_rules! indexes {
@@ -363,13 +363,11 @@ json_record!(TermsPage, TermsPage, TermsPageId, |id| id.as_bytes().to_vec(), |r|
 json_record!(AuditEntry, Audit, u64, |number| number.to_be_bytes().to_vec(), |r| Self::key(&r.number));
 json_record!(Register, Register, (), |_id| b"register".to_vec(), |_r| Self::key(&()));
 json_record!(Publication, Publication, (IssuerName, u16), |id| shard(&id.0, id.1), |r| shard(&r.issuer, r.shard));
-json_record!(
-    UnitRow,
-    Unit,
-    (UnitOid, u64),
-    |id| [unit(&id.0), id.1.to_be_bytes().to_vec()].concat(),
-    |r| [unit(&r.oid), r.generation.to_be_bytes().to_vec()].concat()
-);
+json_record!(UnitRow, Unit, (UnitOid, u64), |id| [unit(&id.0), id.1.to_be_bytes().to_vec()].concat(), |r| [
+    unit(&r.oid),
+    r.generation.to_be_bytes().to_vec()
+]
+.concat());
 
 impl Record for CertificateDer {
     type Id = CertificateId;

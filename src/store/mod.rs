@@ -3,7 +3,7 @@
 //! Start with [`Change`] for what a commit is made of, then [`sled`](self::sled) for how it becomes durable.
 
 mod change;
-mod index;
+pub mod index;
 mod record;
 
 use std::future::Future;

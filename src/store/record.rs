@@ -46,9 +46,22 @@ pub enum Kind {
 impl Kind {
     /// Every kind.
     pub const ALL: [Kind; 16] = [
-        Kind::Account, Kind::Membership, Kind::Organisation, Kind::Unit, Kind::Register, Kind::Invitation, Kind::Mandate,
-        Kind::Order, Kind::Authorization, Kind::Certificate, Kind::CertificateDer, Kind::Publication, Kind::BlockedKey,
-        Kind::TermsPage, Kind::Audit, Kind::AuditSegment,
+        Kind::Account,
+        Kind::Membership,
+        Kind::Organisation,
+        Kind::Unit,
+        Kind::Register,
+        Kind::Invitation,
+        Kind::Mandate,
+        Kind::Order,
+        Kind::Authorization,
+        Kind::Certificate,
+        Kind::CertificateDer,
+        Kind::Publication,
+        Kind::BlockedKey,
+        Kind::TermsPage,
+        Kind::Audit,
+        Kind::AuditSegment,
     ];
 
     /// The name of the kind's tree. Never changed once released.
