@@ -2,11 +2,16 @@
 //! knows a record, a store or a clock. Start with [`jws`] for a request's way in, with [`messages`] for its content.
 
 pub mod challenge_type;
+pub mod external_account;
+mod flattened;
 pub mod identifier;
 pub mod json;
 pub mod jwk;
+pub mod jws;
 pub mod jws_algorithm;
+pub mod jws_signing;
 pub mod key_authorization;
+pub mod key_change;
 pub mod messages;
 pub mod problem;
 pub mod renewal;
