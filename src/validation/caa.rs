@@ -3,12 +3,16 @@
 //! Start with [`CaaChecker::check`], which is asked at validation and again before a certificate is issued.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::connector::within;
 use super::resolver::{Answer, CaaRecord, LookupFailure, Resolver};
 use super::settings::Settings;
 use crate::acme::challenge_type::ChallengeType;
 use crate::acme::identifier::Identifier;
-use crate::acme::problem::Problem;
+use crate::acme::problem::{Problem, ProblemKind};
 use crate::names::{DnsName, Zone};
 
 /// Checks CAA records.
@@ -16,6 +20,8 @@ pub struct CaaChecker {
     resolver: Arc<Resolver>,
     identities: Vec<String>,
     exceptions: Vec<Zone>,
+    /// For all look-ups of one check together: a name may have a hundred labels.
+    limit: Duration,
 }
 
 /// Who asks, and how control was proven.
@@ -30,7 +36,12 @@ impl CaaChecker {
     /// A checker for the identities and exceptions of `settings`.
     pub fn new(settings: &Settings, resolver: Arc<Resolver>) -> Self {
         let identities = settings.caa_identities.iter().map(|name| name.trim_end_matches('.').to_owned()).collect();
-        CaaChecker { resolver, identities, exceptions: settings.caa_exceptions.clone() }
+        CaaChecker {
+            resolver,
+            identities,
+            exceptions: settings.caa_exceptions.clone(),
+            limit: settings.attempt_timeout,
+        }
     }
 
     /// Whether CAA permits a certificate for `identifier` to the account at `account_url` after a validation by `method`:
@@ -44,6 +55,18 @@ impl CaaChecker {
         let Some(name) = identifier.dns_name() else {
             return Ok(format!("not applicable to {identifier}"));
         };
+        let checking = self.checked(identifier, name, method, account_url);
+        let deadline = Instant::now() + self.limit;
+        within(deadline, ProblemKind::Caa, checking, || format!("looking up CAA for {identifier}")).await
+    }
+
+    async fn checked(
+        &self,
+        identifier: &Identifier,
+        name: &DnsName,
+        method: ChallengeType,
+        account_url: &str,
+    ) -> Result<String, Problem> {
         let (owner, records) = match self.relevant_set(name).await {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(format!("no CAA records for {name}")),
