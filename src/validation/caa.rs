@@ -126,9 +126,10 @@ impl Issuance<'_> {
         if properties.is_empty() {
             return None;
         }
-        let refusals: Result<Vec<Refusal>, ()> =
-            properties.iter().map(|record| self.property_refusal(&record.value).map_or(Err(()), Ok)).collect();
-        refusals.ok().map(|refusals| self.explanation(refusals.into_iter().max()))
+        // One property that permits is enough.
+        let refusals: Option<Vec<Refusal>> =
+            properties.iter().map(|record| self.property_refusal(&record.value)).collect();
+        refusals.map(|refusals| self.explanation(refusals.into_iter().max()))
     }
 
     fn explanation(&self, nearest: Option<Refusal>) -> String {
