@@ -1,6 +1,7 @@
 //! The indexes. Each record's entries follow from the record by one pure function here; no caller names an index key of
 //! its own making, except to look one up.
 
+use super::audit::AuditSegment;
 use super::record::{Kind, Record, from_json, to_json};
 use super::{Counter, StoreError};
 use crate::acme::identifier::Identifier;
@@ -316,6 +317,12 @@ impl Indexed for TermsPage {
     }
 }
 
+impl Indexed for AuditSegment {
+    fn entries(&self) -> Vec<Entry> {
+        Vec::new()
+    }
+}
+
 impl Indexed for AuditEntry {
     fn entries(&self) -> Vec<Entry> {
         Vec::new()
@@ -361,6 +368,7 @@ json_record!(Certificate, Certificate, CertificateId, |id| id.as_bytes().to_vec(
 json_record!(BlockedKey, BlockedKey, [u8; 32], |hash| hash.to_vec(), |r| Self::key(&r.spki_sha256));
 json_record!(TermsPage, TermsPage, TermsPageId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
 json_record!(AuditEntry, Audit, u64, |number| number.to_be_bytes().to_vec(), |r| Self::key(&r.number));
+json_record!(AuditSegment, AuditSegment, u64, |first| first.to_be_bytes().to_vec(), |r| Self::key(&r.first));
 json_record!(Register, Register, (), |_id| b"register".to_vec(), |_r| Self::key(&()));
 json_record!(Publication, Publication, (IssuerName, u16), |id| shard(&id.0, id.1), |r| shard(&r.issuer, r.shard));
 json_record!(UnitRow, Unit, (UnitOid, u64), |id| [unit(&id.0), id.1.to_be_bytes().to_vec()].concat(), |r| [

@@ -2,18 +2,24 @@
 //! nothing and on disk when it returns. It decides nothing: rules are in `model/`, decisions in `authority/`.
 //! Start with [`Change`] for what a commit is made of, then [`sled`](self::sled) for how it becomes durable.
 
+pub mod audit;
 mod change;
+pub mod failing;
 pub mod index;
 mod record;
+pub mod sled;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use tokio::sync::watch;
 
+use audit::AuditHead;
 pub use change::{Change, Read, Row};
 pub use index::{Entry, Index, Indexed};
 pub use record::{Counter, Kind, Record};
+pub use sled::SledStore;
+pub(crate) use sled::write_durably;
 
 /// A boxed future, so that [`Store`] can be a trait object.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -85,6 +91,14 @@ pub enum CommitError {
     /// The write or its sync failed: the commit may or may not be found later. Only reading tells.
     #[error("it is unknown whether the commit was kept: {0}")]
     Unknown(String),
+    /// A record is larger than the store takes (100 KiB): it can never be written. A fault of the caller.
+    #[error("a {kind:?} of {octets} octets is too large for the store")]
+    TooLarge {
+        /// The record's kind.
+        kind: Kind,
+        /// Its size.
+        octets: usize,
+    },
 }
 
 /// What a commit collided with.
@@ -120,8 +134,21 @@ pub trait Store: Send + Sync + 'static {
     /// Carries out all changes or none. Durable when it returns `Ok`.
     fn commit(&self, changes: Vec<Change>) -> Pending<'_, Result<(), CommitError>>;
 
-    /// Waits until everything that any read so far could have seen is durable. No reply leaves before this.
-    fn settled(&self) -> Pending<'_, Result<(), StoreError>>;
+    /// The newest audit entry: its number, hash and time.
+    fn audit_head(&self) -> Pending<'_, Result<AuditHead, StoreError>>;
+
+    /// Which life of the store this is: it changes whenever something that could already be read may have been lost (a
+    /// write failed). To be asked before a reply's first read.
+    fn generation(&self) -> u64;
+
+    /// Waits until everything that any read so far could have seen is durable, and fails if any of it may have been lost
+    /// since `generation` was asked. No reply leaves before this. At rest there is nothing to wait for.
+    fn settled_since(&self, generation: u64) -> Pending<'_, Result<(), StoreError>>;
+
+    /// [`Store::settled_since`] now: right only where nothing was read before the last failure, as in the worker's loop.
+    fn settled(&self) -> Pending<'_, Result<(), StoreError>> {
+        self.settled_since(self.generation())
+    }
 
     /// Wakes whenever a commit has become durable.
     fn changes(&self) -> watch::Receiver<u64>;

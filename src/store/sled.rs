@@ -1,0 +1,402 @@
+//! The store in sled, the embedded default. Callers read on their own thread; one committer thread writes. Start with
+//! [`SledStore::open`], then `committer.rs` for how a commit becomes durable and what happens when the disk is full.
+
+mod audit_chain;
+mod committer;
+mod durable;
+mod format;
+mod group;
+mod handle;
+
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub(crate) use format::write_durably;
+pub use format::{Format, OpenError, holder};
+
+use self::audit_chain::Head;
+use self::committer::{Committer, Request};
+use self::durable::Durable;
+use self::format::{Lock, make_directory};
+use self::handle::{Handle, TreeNumber, unreadable};
+use super::audit::AuditHead;
+use super::{Change, CommitError, Counter, Index, Kind, Pending, Range, Store, StoreError, Stored};
+use crate::model::audit::{Act, Actor, Event};
+use crate::time::Timestamp;
+
+/// The greatest record, in octets. Larger things are files that a record names.
+pub const GREATEST_RECORD: usize = 100 << 10;
+
+/// So many commits wait for the committer before callers wait to hand theirs over.
+const QUEUE: usize = 4096;
+
+/// How a store is held open.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What sled's page cache may hold, in octets. The process takes 1.5 to 3.5 times as much.
+    pub cache_bytes: u64,
+    /// Commits are refused while the disk has less room than this, in octets: reopening after a failure needs some.
+    pub reserve_bytes: u64,
+    /// The most commits in one group.
+    pub group_commits: usize,
+    /// A group takes no further commit once it has so many octets.
+    pub group_octets: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { cache_bytes: 64 << 20, reserve_bytes: 64 << 20, group_commits: 512, group_octets: 4 << 20 }
+    }
+}
+
+/// What the store has done since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statistics {
+    /// Commits that became durable.
+    pub commits: u64,
+    /// Groups in which they did: each was one transaction and one sync.
+    pub groups: u64,
+    /// The most commits in one group.
+    pub largest_group: u64,
+    /// Commits that collided with something.
+    pub conflicts: u64,
+    /// Writes or syncs that failed.
+    pub failures: u64,
+    /// How long sled took to open, the last time.
+    pub sled_opened_in: Duration,
+    /// How long everything else took at opening.
+    pub own_opened_in: Duration,
+    /// The octets that sled takes on disk.
+    pub octets_on_disk: u64,
+    /// The octets of keys and values that were written.
+    pub octets_written: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    commits: AtomicU64,
+    groups: AtomicU64,
+    largest_group: AtomicU64,
+    conflicts: AtomicU64,
+    failures: AtomicU64,
+    octets: AtomicU64,
+}
+
+/// What the committer and the readers share.
+struct Shared {
+    /// The open database; nothing after a failure, until it is open again.
+    handle: ArcSwapOption<Handle>,
+    durable: Durable,
+    head: Mutex<AuditHead>,
+    changes: watch::Sender<u64>,
+    statistics: Counts,
+}
+
+impl Shared {
+    fn handle(&self) -> Result<Arc<Handle>, StoreError> {
+        let closed = || StoreError::Unavailable("it is being reopened after a failed write".into());
+        self.handle.load_full().ok_or_else(closed)
+    }
+
+    /// A group is durable: readers may go on, and the worker looks for work.
+    fn advance(&self, head: &Head, commits: usize, octets: usize) {
+        let counts = &self.statistics;
+        counts.commits.fetch_add(commits as u64, Ordering::Relaxed);
+        counts.groups.fetch_add(1, Ordering::Relaxed);
+        counts.largest_group.fetch_max(commits as u64, Ordering::Relaxed);
+        counts.octets.fetch_add(octets as u64, Ordering::Relaxed);
+        self.show(head);
+        self.durable.synced();
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    /// The database is given up: nobody reads from it any more, and readers who wait for its syncs fail.
+    fn fail(&self) {
+        if self.handle.swap(None).is_some() {
+            self.statistics.failures.fetch_add(1, Ordering::Relaxed);
+            self.durable.failed();
+        }
+    }
+
+    /// Closes the database once no reader holds it any more; the last reader closes it if that takes unusually long.
+    fn release(&self) {
+        let Some(mut handle) = self.handle.swap(None) else { return };
+        for _ in 0..10_000 {
+            match Arc::try_unwrap(handle) {
+                Ok(_) => return,
+                Err(shared) => handle = shared,
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn reopened(&self, handle: Handle, head: &Head) {
+        self.show(head);
+        self.handle.store(Some(Arc::new(handle)));
+        // What was kept of the failed group may be news to the worker.
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    fn show(&self, head: &Head) {
+        *self.head.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = head.shown();
+    }
+}
+
+/// The store in sled.
+pub struct SledStore {
+    shared: Arc<Shared>,
+    queue: Option<mpsc::Sender<Request>>,
+    committer: Option<JoinHandle<()>>,
+    format: Format,
+    own_opened_in: Duration,
+    dir: PathBuf,
+    _lock: Lock,
+}
+
+impl SledStore {
+    /// Makes a store in the state directory `dir`, which is made too (0700) if it is not there, and opens it. Its first
+    /// audit entry is that it was made.
+    ///
+    /// # Errors
+    /// [`OpenError::Exists`] if there is a store or part of one; nothing is overwritten.
+    pub fn create(dir: &Path, options: Options, now: Timestamp) -> Result<Self, OpenError> {
+        make_directory(dir)?;
+        let lock = Lock::take(dir)?;
+        if dir.join("format.json").exists() || dir.join("store").exists() {
+            return Err(OpenError::Exists(dir.to_owned()));
+        }
+        for part in ["store", "crl", "audit"] {
+            make_directory(&dir.join(part))?;
+        }
+        let format = Format::new(now);
+        let handle = Handle::open(dir, options.cache_bytes, true)?;
+        write_first_rows(&handle, &format, now).map_err(|e| damaged(dir, e))?;
+        format.write(dir)?;
+        Self::start(dir, options, format, handle, lock)
+    }
+
+    /// Opens the store in the state directory `dir`. Blocks for as long as sled needs, which grows with the data.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each says what to do.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+        let format = Format::read(dir)?;
+        let lock = Lock::take(dir)?;
+        let handle = Handle::open(dir, options.cache_bytes, false)?;
+        let held = handle.get(TreeNumber::OWN, b"store").map_err(|e| damaged(dir, e))?;
+        if held.as_deref() != Some(format.store.as_bytes()) {
+            let what = "store/db does not belong to format.json (another store's id, or none)".to_owned();
+            return Err(OpenError::Damaged { dir: dir.to_owned(), what });
+        }
+        Self::start(dir, options, format, handle, lock)
+    }
+
+    fn start(dir: &Path, options: Options, format: Format, handle: Handle, lock: Lock) -> Result<Self, OpenError> {
+        let begun = Instant::now();
+        let head = committer::newest(&handle).map_err(|e| damaged(dir, e))?;
+        let groups = committer::groups(&handle).map_err(|e| damaged(dir, e))?;
+        let shared = Arc::new(Shared {
+            handle: ArcSwapOption::from_pointee(handle),
+            durable: Durable::new(),
+            head: Mutex::new(head.shown()),
+            changes: watch::Sender::new(0),
+            statistics: Counts::default(),
+        });
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let committer = Committer { dir: dir.to_owned(), options, shared: shared.clone(), head, groups };
+        let thread = std::thread::Builder::new().name("committer".into()).spawn(move || committer.run(requests));
+        Ok(SledStore {
+            shared,
+            queue: Some(queue),
+            committer: Some(thread.map_err(format::at(dir))?),
+            format,
+            own_opened_in: begun.elapsed(),
+            dir: dir.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// What `format.json` says of the store.
+    pub fn format(&self) -> &Format {
+        &self.format
+    }
+
+    /// The state directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the store has done since it was opened.
+    pub fn statistics(&self) -> Statistics {
+        let counts = &self.shared.statistics;
+        let handle = self.shared.handle.load();
+        Statistics {
+            commits: counts.commits.load(Ordering::Relaxed),
+            groups: counts.groups.load(Ordering::Relaxed),
+            largest_group: counts.largest_group.load(Ordering::Relaxed),
+            conflicts: counts.conflicts.load(Ordering::Relaxed),
+            failures: counts.failures.load(Ordering::Relaxed),
+            sled_opened_in: handle.as_ref().map_or(Duration::ZERO, |handle| handle.opened_in),
+            own_opened_in: self.own_opened_in,
+            octets_on_disk: handle.as_ref().map_or(0, |handle| handle.octets_on_disk()),
+            octets_written: counts.octets.load(Ordering::Relaxed),
+        }
+    }
+
+    fn read_now(&self, kind: Kind, key: &[u8]) -> Result<Option<Stored>, StoreError> {
+        let value = self.shared.handle()?.get(TreeNumber::kind(kind), key).map_err(unreadable)?;
+        let Some(value) = value else { return Ok(None) };
+        let (version, value) = group::split(&value).map_err(unreadable)?;
+        Ok(Some(Stored { value: value.to_vec(), version }))
+    }
+
+    fn find_now(&self, index: Index, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self.shared.handle()?.get(TreeNumber::index(index), key).map_err(unreadable)?;
+        Ok(found.map(|key| key.to_vec()))
+    }
+
+    fn list_now(&self, range: &Range) -> Result<Vec<Vec<u8>>, StoreError> {
+        let Some((from, to)) = bounds(range) else { return Ok(Vec::new()) };
+        let handle = self.shared.handle()?;
+        let rest = |key: sled::Result<sled::IVec>| Ok(key.map_err(unreadable)?[range.prefix.len()..].to_vec());
+        handle.tree(TreeNumber::index(range.index)).range((from, to)).keys().take(range.limit).map(rest).collect()
+    }
+
+    fn count_now(&self, counter: &Counter) -> Result<i64, StoreError> {
+        let value = self.shared.handle()?.get(TreeNumber::COUNTERS, &counter.key()).map_err(unreadable)?;
+        value.map_or(Ok(0), |value| group::count(&value)).map_err(unreadable)
+    }
+}
+
+impl Store for SledStore {
+    fn read<'a>(&'a self, kind: Kind, key: &'a [u8]) -> Pending<'a, Result<Option<Stored>, StoreError>> {
+        Box::pin(async move { self.read_now(kind, key) })
+    }
+
+    fn find<'a>(&'a self, index: Index, key: &'a [u8]) -> Pending<'a, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(async move { self.find_now(index, key) })
+    }
+
+    fn list(&self, range: Range) -> Pending<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        Box::pin(async move { self.list_now(&range) })
+    }
+
+    fn count(&self, counter: Counter) -> Pending<'_, Result<i64, StoreError>> {
+        Box::pin(async move { self.count_now(&counter) })
+    }
+
+    fn audit_head(&self) -> Pending<'_, Result<AuditHead, StoreError>> {
+        Box::pin(async move {
+            self.shared.handle()?;
+            Ok(self.shared.head.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone())
+        })
+    }
+
+    fn commit(&self, changes: Vec<Change>) -> Pending<'_, Result<(), CommitError>> {
+        Box::pin(async move {
+            if changes.is_empty() {
+                return Ok(());
+            }
+            changes.iter().try_for_each(fits)?;
+            let stopped = || CommitError::Unavailable("the store has stopped".into());
+            let (answer, answered) = oneshot::channel();
+            let queue = self.queue.as_ref().ok_or_else(stopped)?;
+            queue.send(Request { changes, answer }).await.map_err(|_| stopped())?;
+            answered.await.unwrap_or_else(|_| Err(CommitError::Unknown("the committer ended without an answer".into())))
+        })
+    }
+
+    fn generation(&self) -> u64 {
+        self.shared.durable.generation()
+    }
+
+    fn settled_since(&self, generation: u64) -> Pending<'_, Result<(), StoreError>> {
+        Box::pin(self.shared.durable.settled(generation))
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+}
+
+impl Drop for SledStore {
+    /// Lets the committer finish what was handed over, and closes sled. Blocks for as long as that takes.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(committer) = self.committer.take() {
+            let _ = committer.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for SledStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SledStore").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// What belongs to a store from its first moment: its id, and the audit entry that begins the chain.
+fn write_first_rows(handle: &Handle, format: &Format, now: Timestamp) -> sled::Result<()> {
+    let made = Event::done(now, Actor::Server, Act::StoreCreated).on("store", &format.store);
+    let mut group = group::Group::new(handle, Head::default());
+    let _ = group.admit(vec![Change::Audit(made)]);
+    let (mut rows, _) = group.into_parts();
+    rows[TreeNumber::OWN.place()].insert(b"store".to_vec(), Some(sled::IVec::from(format.store.as_bytes())));
+    handle.write(&rows)?;
+    handle.sync()
+}
+
+/// The bounds of the whole keys within `range`; `None` if nothing can lie between them.
+fn bounds(range: &Range) -> Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+    let whole = |rest: &[u8]| [range.prefix.as_slice(), rest].concat();
+    let from = match &range.after {
+        Some(cursor) => Bound::Excluded(whole(cursor)),
+        None => Bound::Included(range.prefix.clone()),
+    };
+    let to = match &range.below {
+        Some(bound) => Bound::Excluded(whole(bound)),
+        None => successor(&range.prefix).map_or(Bound::Unbounded, Bound::Excluded),
+    };
+    let empty = match (&from, &to) {
+        (Bound::Included(from), Bound::Excluded(to)) | (Bound::Excluded(from), Bound::Excluded(to)) => from >= to,
+        _ => false,
+    };
+    (!empty && range.limit > 0).then_some((from, to))
+}
+
+/// The least key that is greater than every key which begins with `prefix`.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|octet| *octet != u8::MAX)?;
+    let mut successor = prefix[..=last].to_vec();
+    successor[last] += 1;
+    Some(successor)
+}
+
+/// Refuses a record that is too large for sled's log.
+fn fits(change: &Change) -> Result<(), CommitError> {
+    let row = match change {
+        Change::Insert(row) | Change::Replace { row, .. } => row,
+        Change::Remove { .. } | Change::Expect { .. } | Change::Add { .. } | Change::Audit(_) => return Ok(()),
+    };
+    if row.value.len() <= GREATEST_RECORD {
+        return Ok(());
+    }
+    Err(CommitError::TooLarge { kind: row.kind, octets: row.value.len() })
+}
+
+/// The octets that the disk below `dir` has left.
+fn free_octets(dir: &Path) -> std::io::Result<u64> {
+    let disk = rustix::fs::statvfs(dir)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+fn damaged(dir: &Path, error: sled::Error) -> OpenError {
+    OpenError::Damaged { dir: dir.to_owned(), what: error.to_string() }
+}

@@ -1,0 +1,236 @@
+//! sled's database, its trees and our own handle on its file: everything that is dropped and opened anew together.
+//! sled's `flush` does not make data durable on Linux; [`Handle::sync`] does.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
+use sled::{Db, IVec, Tree};
+
+use super::format::{OpenError, at, sync_directory};
+use super::group::Rows;
+use crate::store::{Index, Kind, StoreError};
+
+/// A leaf of sled has up to 17 values, and one that is larger than a quarter of a segment becomes a file of its own that
+/// sled never syncs: 17 values of 100 KiB stay below a quarter of this. Part of the format: sled refuses another one.
+const SEGMENT: usize = 8 << 20;
+
+/// The number of a tree: kinds first, then indexes, then the two others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TreeNumber(usize);
+
+impl TreeNumber {
+    /// Counters.
+    pub(super) const COUNTERS: TreeNumber = TreeNumber(Kind::ALL.len() + Index::ALL.len());
+    /// What the store keeps of itself.
+    pub(super) const OWN: TreeNumber = TreeNumber(Self::COUNTERS.0 + 1);
+    /// How many trees there are.
+    pub(super) const HOW_MANY: usize = Self::OWN.0 + 1;
+
+    /// The tree of a kind.
+    pub(super) const fn kind(kind: Kind) -> Self {
+        TreeNumber(kind as usize)
+    }
+
+    /// The tree of an index.
+    pub(super) const fn index(index: Index) -> Self {
+        TreeNumber(Kind::ALL.len() + index as usize)
+    }
+
+    /// Its place in a list of all trees.
+    pub(super) const fn place(self) -> usize {
+        self.0
+    }
+}
+
+/// The names of all trees, in the order of their numbers.
+fn tree_names() -> impl Iterator<Item = String> {
+    let kinds = Kind::ALL.iter().map(|kind| format!("kind/{}", kind.name()));
+    let indexes = Index::ALL.iter().map(|index| format!("index/{}", index.name()));
+    kinds.chain(indexes).chain(["counters".to_owned(), "own".to_owned()])
+}
+
+/// An open database.
+pub(super) struct Handle {
+    trees: Box<[Tree]>,
+    db: Db,
+    file: File,
+    blobs: PathBuf,
+    /// How long sled itself took to open.
+    pub(super) opened_in: Duration,
+}
+
+impl Handle {
+    /// Opens the database below the state directory `dir`. With `create` it must not exist, without it must.
+    pub(super) fn open(dir: &Path, cache_bytes: u64, create: bool) -> Result<Self, OpenError> {
+        let path = dir.join("store");
+        if !create && fs::metadata(path.join("db")).map_or(0, |m| m.len()) == 0 {
+            return Err(OpenError::Damaged { dir: dir.to_owned(), what: "store/db is missing or empty".into() });
+        }
+        remove_unfinished_snapshots(&path).map_err(at(&path))?;
+        let begun = std::time::Instant::now();
+        let config = sled::Config::new().path(&path).cache_capacity(cache_bytes).segment_size(SEGMENT);
+        // The periodic thread is also what reclaims space.
+        let config = config.flush_every_ms(Some(500)).create_new(create);
+        let (db, trees) = caught(|| {
+            let db = config.open()?;
+            let trees = tree_names().map(|name| db.open_tree(name)).collect::<sled::Result<Box<[Tree]>>>()?;
+            Ok((db, trees))
+        })
+        .map_err(|error| refusal(dir, error))?;
+        let opened_in = begun.elapsed();
+        let file = File::options().read(true).write(true).open(path.join("db")).map_err(at(&path))?;
+        let handle = Handle { trees, db, file, blobs: path.join("blobs"), opened_in };
+        restrict(&path)
+            .and_then(|()| handle.file.sync_all())
+            .and_then(|()| sync_directory(&path))
+            .map_err(at(&path))?;
+        Ok(handle)
+    }
+
+    /// A row's value.
+    pub(super) fn get(&self, tree: TreeNumber, key: &[u8]) -> sled::Result<Option<IVec>> {
+        self.trees[tree.0].get(key)
+    }
+
+    /// A tree, for ranges.
+    pub(super) fn tree(&self, tree: TreeNumber) -> &Tree {
+        &self.trees[tree.0]
+    }
+
+    /// Writes all rows or none. They can be seen at once and are durable after [`Handle::sync`].
+    pub(super) fn write(&self, rows: &[Rows]) -> sled::Result<()> {
+        let touched: Vec<(&Tree, &Rows)> = self.trees.iter().zip(rows).filter(|(_, rows)| !rows.is_empty()).collect();
+        let trees: Vec<&Tree> = touched.iter().map(|(tree, _)| *tree).collect();
+        // Nothing but the given views may be touched in here: any other call to sled waits for this one for ever.
+        let written = trees.as_slice().transaction(|views| {
+            for (view, (_, rows)) in views.iter().zip(&touched) {
+                for (key, value) in rows.iter() {
+                    match value {
+                        Some(value) => view.insert(key.as_slice(), value.clone())?,
+                        None => view.remove(key.as_slice())?,
+                    };
+                }
+            }
+            Ok::<(), ConflictableTransactionError<()>>(())
+        });
+        match written {
+            Ok(()) => Ok(()),
+            Err(TransactionError::Storage(error)) => Err(error),
+            Err(TransactionError::Abort(())) => Err(sled::Error::ReportableBug("a transaction stopped itself".into())),
+        }
+    }
+
+    /// Makes everything that was written durable.
+    pub(super) fn sync(&self) -> sled::Result<()> {
+        self.db.flush()?;
+        self.file.sync_data()?;
+        self.sync_blobs()?;
+        Ok(())
+    }
+
+    /// Syncs what sled has put into files of its own. By the segment's size there is never one; if there is one all the
+    /// same, it must not be the one thing that is not durable.
+    fn sync_blobs(&self) -> io::Result<()> {
+        let mut found = false;
+        for entry in fs::read_dir(&self.blobs)? {
+            File::open(entry?.path())?.sync_all()?;
+            found = true;
+        }
+        if found { sync_directory(&self.blobs) } else { Ok(()) }
+    }
+
+    /// The octets that sled takes on disk.
+    pub(super) fn octets_on_disk(&self) -> u64 {
+        self.db.size_on_disk().unwrap_or(0)
+    }
+}
+
+/// `open`, with a panic inside sled (it checks some of what it reads by assertions) made an error.
+fn caught<T>(open: impl FnOnce() -> sled::Result<T>) -> sled::Result<T> {
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(sled::Error::ReportableBug(text.unwrap_or("it stopped without a text").to_owned()))
+    })
+}
+
+/// A process that was killed while sled wrote a snapshot leaves a half one, and sled would take it for the newest.
+fn remove_unfinished_snapshots(path: &Path) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(path) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::warn!(file = %name, "removing a snapshot that was not finished when the process ended");
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn restrict(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let mode = if entry.file_type()?.is_dir() { 0o700 } else { 0o600 };
+        fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+fn refusal(dir: &Path, error: sled::Error) -> OpenError {
+    let damaged = |what: String| OpenError::Damaged { dir: dir.to_owned(), what };
+    match error {
+        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
+            OpenError::InUse { dir: dir.to_owned(), pid: None }
+        }
+        sled::Error::Io(error) => OpenError::Io { path: dir.join("store"), error },
+        sled::Error::Corruption { at, .. } => {
+            let place = at.map_or_else(|| "in a snapshot file (store/snap.*)".to_owned(), |at| format!("at {at:?}"));
+            damaged(format!("sled finds corruption {place}"))
+        }
+        sled::Error::CollectionNotFound(_) | sled::Error::Unsupported(_) | sled::Error::ReportableBug(_) => {
+            damaged(error.to_string())
+        }
+    }
+}
+
+/// What a failed read means to a caller.
+pub(super) fn unreadable(error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(error) => StoreError::Unavailable(error.to_string()),
+        sled::Error::Corruption { .. }
+        | sled::Error::CollectionNotFound(_)
+        | sled::Error::Unsupported(_)
+        | sled::Error::ReportableBug(_) => StoreError::Damaged(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tree_has_its_own_number_and_name() {
+        let kinds = Kind::ALL.iter().map(|kind| TreeNumber::kind(*kind));
+        let indexes = Index::ALL.iter().map(|index| TreeNumber::index(*index));
+        let numbers: Vec<usize> =
+            kinds.chain(indexes).chain([TreeNumber::COUNTERS, TreeNumber::OWN]).map(TreeNumber::place).collect();
+        assert_eq!(numbers, (0..TreeNumber::HOW_MANY).collect::<Vec<_>>());
+        let names: std::collections::BTreeSet<String> = tree_names().collect();
+        assert_eq!(names.len(), TreeNumber::HOW_MANY);
+    }
+
+    #[test]
+    fn a_snapshot_that_was_not_finished_is_removed_before_sled_sees_it() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("store")).unwrap();
+        drop(Handle::open(dir.path(), 1 << 20, true).unwrap());
+        fs::write(dir.path().join("store/snap.FFFFFFFFFFFFFFFF.generating"), b"half").unwrap();
+        Handle::open(dir.path(), 1 << 20, false).unwrap();
+    }
+}
