@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connector::within;
 use super::resolver::{Answer, CaaRecord, LookupFailure, Resolver};
 use super::settings::Settings;
 use crate::acme::challenge_type::ChallengeType;
 use crate::acme::identifier::Identifier;
-use crate::acme::problem::{Problem, ProblemKind};
+use crate::acme::problem::Problem;
 use crate::names::{DnsName, Zone};
 
 /// Checks CAA records.
@@ -52,22 +51,29 @@ impl CaaChecker {
         method: ChallengeType,
         account_url: &str,
     ) -> Result<String, Problem> {
-        let Some(name) = identifier.dns_name() else {
-            return Ok(format!("not applicable to {identifier}"));
-        };
-        let checking = self.checked(identifier, name, method, account_url);
-        let deadline = Instant::now() + self.limit;
-        within(deadline, ProblemKind::Caa, checking, || format!("looking up CAA for {identifier}")).await
+        self.check_before(Instant::now() + self.limit, identifier, method, account_url).await
     }
 
-    async fn checked(
+    /// As [`check`](CaaChecker::check), with what is left of an attempt's time.
+    pub(super) async fn check_before(
         &self,
+        deadline: Instant,
         identifier: &Identifier,
-        name: &DnsName,
         method: ChallengeType,
         account_url: &str,
     ) -> Result<String, Problem> {
-        let (owner, records) = match self.relevant_set(name).await {
+        let Some(name) = identifier.dns_name() else {
+            return Ok(format!("not applicable to {identifier}"));
+        };
+        let found = match tokio::time::timeout_at(deadline, self.relevant_set(name)).await {
+            Ok(found) => found,
+            Err(_) => Err(LookupFailure {
+                question: format!("CAA {name}"),
+                reason: "the time limit of this attempt passed".to_owned(),
+                bogus: false,
+            }),
+        };
+        let (owner, records) = match found {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(format!("no CAA records for {name}")),
             Err(failure) => return self.excepted(name, &failure),

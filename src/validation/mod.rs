@@ -20,11 +20,11 @@ use tokio::time::Instant;
 
 use crate::acme::challenge_type::ChallengeType;
 use crate::acme::identifier::Identifier;
-use crate::acme::problem::{Problem, ProblemKind};
+use crate::acme::problem::Problem;
 use crate::model::evidence::Evidence;
 use crate::time::Timestamp;
 use caa::CaaChecker;
-use connector::{Connector, within};
+use connector::Connector;
 use dns_01::Dns01;
 use http_01::Http01;
 use resolver::{Resolver, ResolverError};
@@ -111,10 +111,8 @@ impl Validators {
             ChallengeType::TlsAlpn01 => self.tls_alpn_01.evidence(attempt, deadline).await?,
         };
         // RFC 8659 §3: CAA is asked here too, so that a client learns early that no certificate will follow.
-        let permitted = self.caa.check(&attempt.identifier, attempt.challenge, &attempt.account_url);
-        let caa =
-            within(deadline, ProblemKind::Caa, permitted, || format!("looking up CAA for {}", attempt.identifier))
-                .await?;
+        let (identifier, method) = (&attempt.identifier, attempt.challenge);
+        let caa = self.caa.check_before(deadline, identifier, method, &attempt.account_url).await?;
         Ok(Evidence { caa: Some(caa), ..evidence })
     }
 }
