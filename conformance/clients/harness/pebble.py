@@ -44,7 +44,7 @@ def started(installer: Installer, folder: Path):
             subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
             for command in (
                 [responder, "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "", "-defaultIPv6", "",
-                 "-dnsserver", f"127.0.0.1:{dns}", "-management", f"127.0.0.1:{dns_management}"],
+                 "-dns01", f"127.0.0.1:{dns}", "-management", f"127.0.0.1:{dns_management}"],
                 [pebble, "-config", folder / "pebble.json", "-strict", "-dnsserver", f"127.0.0.1:{dns}"],
             )
         ]
