@@ -277,7 +277,8 @@ impl<'de> serde::Deserialize<'de> for Jwk {
 impl Thumbprint {
     // RFC 7638 §3.2 and RFC 8037 §2: the required members in lexicographic order, without white space. Written out by hand,
     // since the order of a JSON map's members is nobody's promise.
-    fn of(key: &PublicKey) -> Self {
+    /// The thumbprint of a public key, wherever it was found.
+    pub fn of(key: &PublicKey) -> Self {
         let encode = base64url::encode;
         let text = match key {
             PublicKey::Ec(key) => {

@@ -306,6 +306,13 @@ impl Authorization {
         self.with_progress(id, progress)
     }
 
+    /// The authorization with a challenge given up because its time was over before it was proved.
+    pub fn given_up(&self, id: ChallengeId, now: Timestamp) -> Authorization {
+        let last = self.challenge(id).and_then(Challenge::error);
+        let problem = last.unwrap_or_else(|| Problem::unauthorized("the authorization ended before it was proved"));
+        self.with_progress(id, ChallengeProgress::Invalid { at: now, problem: Box::new(problem) })
+    }
+
     /// The authorization, ended by its holder. `None` if it has already ended.
     pub fn deactivated(&self, now: Timestamp) -> Option<Authorization> {
         match self.status(now) {

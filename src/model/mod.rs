@@ -7,6 +7,7 @@ pub mod authorization;
 pub mod certificate;
 pub mod evidence;
 pub mod invitation;
+pub mod issuance;
 pub mod mandate;
 pub mod membership;
 pub mod order;

@@ -173,10 +173,7 @@ pub fn subject(
     now: Timestamp,
 ) -> Result<OrderSubject, Refusal> {
     let rejected = || Refusal::UnitRejected { unit: unit.clone() };
-    let own = rows.first().filter(|row| row.is_in_force(now)).ok_or_else(rejected)?;
-    if owner(rows, now) != Some(&organisation.business_id) {
-        return Err(rejected());
-    }
+    let own = rows.first().filter(|_| owns(organisation, rows, now)).ok_or_else(rejected)?;
     // The top row is the last one upwards that still belongs to the organisation.
     let above = rows.iter().skip(1).take_while(|row| {
         row.is_in_force(now) && row.business_id.as_ref().is_none_or(|id| *id == organisation.business_id)
@@ -195,6 +192,11 @@ pub fn subject(
         unit_generation: own.generation,
         unit_ends: ends,
     })
+}
+
+/// Whether a unit's rows, from its own upwards, are in force and belong to the organisation.
+pub fn owns(organisation: &Organisation, rows: &[UnitRow], now: Timestamp) -> bool {
+    rows.first().is_some_and(|row| row.is_in_force(now)) && owner(rows, now) == Some(&organisation.business_id)
 }
 
 /// The Business ID of the nearest row, from the unit upwards, that names one.

@@ -6,6 +6,7 @@ use super::Refusal;
 use super::refusal::{IdentifierFault, ValidityFault};
 use crate::acme::identifier::{Identifier, Identifiers};
 use crate::names::{IssuerName, ProfileName};
+use crate::public_key::KeyFamily;
 use crate::time::Timestamp;
 
 /// A certificate profile, as configured.
@@ -44,8 +45,8 @@ pub struct Profile {
     /// The certificate policies.
     pub policies: Vec<Policy>,
     /// The kinds of key that are certified.
-    #[serde(default = "key_kinds")]
-    pub keys: Vec<KeyKind>,
+    #[serde(default = "key_families")]
+    pub keys: Vec<KeyFamily>,
     /// Which valid authorizations a new order takes over.
     #[serde(default)]
     pub reuse: Reuse,
@@ -69,18 +70,6 @@ pub struct Policy {
     /// Where its practice statement stands, if the certificate shall say so.
     #[serde(default)]
     pub cps: Option<String>,
-}
-
-/// A kind of certified key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyKind {
-    /// ECDSA on P-256.
-    EcP256,
-    /// ECDSA on P-384.
-    EcP384,
-    /// RSA of 2048 to 4096 bits.
-    Rsa,
 }
 
 /// Which valid authorizations a new order takes over.
@@ -135,8 +124,8 @@ fn server_and_client() -> Vec<ExtendedKeyUsage> {
     vec![ExtendedKeyUsage::ServerAuth, ExtendedKeyUsage::ClientAuth]
 }
 
-fn key_kinds() -> Vec<KeyKind> {
-    vec![KeyKind::EcP256, KeyKind::EcP384, KeyKind::Rsa]
+fn key_families() -> Vec<KeyFamily> {
+    vec![KeyFamily::P256, KeyFamily::P384, KeyFamily::Rsa]
 }
 
 const DAY: i64 = 86_400;
@@ -232,7 +221,7 @@ pub(crate) mod tests {
             backdate: 60,
             extended_key_usage: server_and_client(),
             policies: vec![],
-            keys: key_kinds(),
+            keys: key_families(),
             reuse: Reuse::PreAuthorized,
         }
     }

@@ -5,9 +5,9 @@
 
 use const_oid::ObjectIdentifier;
 
+use super::KeyUsage;
 use super::alternative_name::AlternativeName;
 use super::csr::{CertificateRequest, RequestedConstraint};
-use super::KeyUsage;
 
 /// What a request asks for and does not get. The message is written for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,147 @@
+//! Adding, listing, suspending and resuming organisations.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::{Attempt, Authority, Result};
+use super::unusable;
+use crate::model::audit::{Act, Actor, Event};
+use crate::model::{Language, Organisation, Verification};
+use crate::names::{BusinessId, OrganisationId, ProfileName, Zone};
+use crate::store::index::Index;
+use crate::store::{Change, Counter, Range};
+use crate::time::Timestamp;
+
+/// An organisation to add. The officer who adds it has verified it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddOrganisation {
+    /// Its Business ID.
+    pub business_id: BusinessId,
+    /// The language of its certificates.
+    #[serde(default)]
+    pub language: Language,
+    /// Whether it may have test products only.
+    #[serde(default)]
+    pub test: bool,
+    /// The profiles that it may use.
+    pub profiles: Vec<ProfileName>,
+    /// The dns zones in which it may have names.
+    pub zones: Vec<Zone>,
+}
+
+/// An organisation as officers see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrganisationView {
+    /// The record.
+    #[serde(flatten)]
+    pub organisation: Organisation,
+    /// How many administrators it has.
+    pub administrators: i64,
+}
+
+/// A page of organisations.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrganisationPage {
+    /// The organisations.
+    pub organisations: Vec<OrganisationView>,
+    /// Where the next page begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<OrganisationId>,
+}
+
+/// A suspension, or its end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspend {
+    /// The organisation's Business ID.
+    pub business_id: BusinessId,
+    /// Why, for the organisation.
+    pub reason: String,
+}
+
+const PAGE: usize = 100;
+
+impl Authority {
+    /// Adds an organisation that `officer` has verified.
+    pub async fn add_organisation(
+        &self,
+        officer: &str,
+        request: AddOrganisation,
+        now: Timestamp,
+    ) -> Result<OrganisationView> {
+        if let Some(unknown) = request.profiles.iter().find(|profile| self.profile(profile).is_none()) {
+            return Err(unusable(format!("there is no profile {unknown}")).into());
+        }
+        let organisation = Organisation {
+            id: OrganisationId::mint(now),
+            business_id: request.business_id,
+            language: request.language,
+            test: request.test,
+            profiles: request.profiles,
+            zones: request.zones,
+            verification: Some(Verification {
+                method: "registration-officer".into(),
+                at: now,
+                expires: now.plus(self.settings.verification_lifetime),
+            }),
+            suspended: None,
+            orders_void: None,
+            created: now,
+        };
+        let event = Event::done(now, Actor::Officer(officer.to_owned()), Act::OrganisationAdded)
+            .on("organisation", organisation.id)
+            .with("business-id", &organisation.business_id);
+        match self.commit(vec![Change::insert(&organisation), Change::Audit(event)], ()).await? {
+            Attempt::Done(()) => Ok(OrganisationView { organisation, administrators: 0 }),
+            Attempt::Overtaken => {
+                Err(unusable(format!("organisation {} is there already", organisation.business_id)).into())
+            }
+        }
+    }
+
+    /// A page of all organisations.
+    pub async fn list_organisations(&self, after: Option<OrganisationId>) -> Result<OrganisationPage> {
+        let range = Range::of(Index::Organisations, [], PAGE).after(after.map(|id| id.as_bytes().to_vec()));
+        let keys = self.store.list(range).await?;
+        let mut organisations = Vec::with_capacity(keys.len());
+        for key in &keys {
+            let Ok(id) = OrganisationId::try_from(key.as_slice()) else { continue };
+            let Some(organisation) = self.organisation(&id).await? else { continue };
+            let administrators = self.store.count(Counter::Administrators(id)).await?;
+            organisations.push(OrganisationView { organisation: organisation.record, administrators });
+        }
+        let last = organisations.last().map(|view| view.organisation.id);
+        Ok(OrganisationPage { organisations, next: last.filter(|_| keys.len() == PAGE) })
+    }
+
+    /// Stops an organisation: its open orders end, new ones are refused; its certificates stay.
+    pub async fn suspend_organisation(&self, officer: &str, request: Suspend, now: Timestamp) -> Result<Organisation> {
+        let change = |organisation: &Organisation| organisation.suspended(officer, &request.reason, now);
+        self.change_organisation(officer, &request, Act::OrganisationSuspended, change, now).await
+    }
+
+    /// Lets a suspended organisation go on.
+    pub async fn resume_organisation(&self, officer: &str, request: Suspend, now: Timestamp) -> Result<Organisation> {
+        let change = |organisation: &Organisation| organisation.resumed();
+        self.change_organisation(officer, &request, Act::OrganisationResumed, change, now).await
+    }
+
+    async fn change_organisation(
+        &self,
+        officer: &str,
+        request: &Suspend,
+        act: Act,
+        change: impl Fn(&Organisation) -> Organisation,
+        now: Timestamp,
+    ) -> Result<Organisation> {
+        self.decide(|| async {
+            let organisation = self.organisation_by_business_id(&request.business_id).await?;
+            let changed = change(&organisation);
+            let event = Event::done(now, Actor::Officer(officer.to_owned()), act)
+                .on("organisation", organisation.id)
+                .with("reason", &request.reason);
+            self.commit(vec![organisation.replace(&changed), Change::Audit(event)], changed).await
+        })
+        .await
+    }
+}
