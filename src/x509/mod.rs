@@ -6,6 +6,7 @@ mod alternative_name;
 mod asn1_time;
 mod certificate;
 mod certificate_content;
+mod crl;
 mod csr;
 pub mod csr_rules;
 mod der_element;
@@ -20,6 +21,7 @@ pub use certificate::{Certificate, CertificateError};
 pub use certificate_content::{
     CertificateContent, CertificatePolicy, Constraints, ContentError, assembled_certificate,
 };
+pub use crl::{Crl, CrlContent, RevokedEntry, assembled_crl};
 pub use csr::{CertificateRequest, CsrError, LARGEST_REQUEST, RequestedConstraint, RequestedExtensions};
 pub use der_element::{DerError, canonical};
 pub use key_identifier::KeyIdentifier;
