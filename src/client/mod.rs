@@ -1,1 +1,46 @@
-//! An ACME client, the relying service of `demo` and the library of `sote-client`.
+//! An ACME client (RFC 8555, RFC 9773, profiles) and a relying service that checks what it got. It shares the wire with the
+//! server and nothing else: `sote-client`, `demo`, the tests and the benchmark all work through it.
+//!
+//! ```no_run
+//! # async fn example() -> sote_acme::client::Result<()> {
+//! use std::sync::Arc;
+//! use sote_acme::acme::{jws_algorithm::JwsAlgorithm, jws_signing::AccountKey};
+//! use sote_acme::client::*;
+//!
+//! let transport = Transport::trusting(&std::fs::read("tls-root.pem").unwrap(), HttpVersion::Http2)?;
+//! let client = Client::discover(transport, "https://ca.example.fi/directory").await?;
+//! let key = Arc::new(AccountKey::generate(JwsAlgorithm::Es256).unwrap());
+//! let external_account = Some(ExternalAccount::new("k1_AAAA", "c2VjcmV0")?);
+//! let registration = Registration { terms_agreed: true, external_account, ..Registration::default() };
+//! let account = client.register(key, &registration).await?;
+//! let responder = Http01Responder::listen("0.0.0.0:80".parse().unwrap()).await?;
+//! let certificate_key = CertificateKey::generate(KeyKind::EcP256)?;
+//! let chain = account.obtain(&OrderRequest::of_names(["www.example.fi"]), &certificate_key, &responder).await?;
+//! println!("{}", chain.pem());
+//! # Ok(()) }
+//! ```
+
+mod account;
+mod authorization;
+mod certificate;
+mod certificate_key;
+mod challenges;
+mod csr;
+mod error;
+mod http01_responder;
+mod order;
+pub mod relying_service;
+mod session;
+mod transport;
+
+pub use account::{Account, ExternalAccount, Registration};
+pub use authorization::Authorization;
+pub use certificate::{CertificateChain, RenewalAdvice};
+pub use certificate_key::{CertificateKey, KeyKind};
+pub use challenges::{Proof, Responder, Responding};
+pub use csr::{CsrDraft, certificate_request};
+pub use error::{Error, ProblemDocument, Refusal, Result};
+pub use http01_responder::Http01Responder;
+pub use order::{Order, OrderRequest, PATIENCE};
+pub use session::{Client, Payload, Signer};
+pub use transport::{HttpVersion, Response, Transport};
