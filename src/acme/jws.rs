@@ -45,7 +45,7 @@ pub enum KeySource {
 #[error("{problem}")]
 pub struct JwsError {
     /// The answer.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
     /// The nonce that the refused request showed. RFC 8555 §6.5: it is spent all the same.
     pub nonce: Option<String>,
 }
@@ -61,13 +61,13 @@ pub struct VerifiedJws {
 impl UnverifiedJws {
     /// Reads a request's body.
     pub fn parse(body: &[u8]) -> Result<Self, JwsError> {
-        let without_nonce = |problem| JwsError { problem, nonce: None };
+        let without_nonce = |problem: Problem| JwsError { problem: Box::new(problem), nonce: None };
         let members = json::members(body)
             .map_err(|error| without_nonce(Problem::malformed(format!("the body is not a JWS in JSON: {error}"))))?;
         let header = flattened::protected(&members).map_err(without_nonce)?;
         // RFC 8555 §6.5: a nonce that appeared in a request is spent, also when a later rule refuses the request.
         let nonce = nonce_in(&header);
-        Self::from_parts(&members, header).map_err(|problem| JwsError { problem, nonce })
+        Self::from_parts(&members, header).map_err(|problem| JwsError { problem: Box::new(problem), nonce })
     }
 
     fn from_parts(members: &Map<String, Value>, header: Map<String, Value>) -> Result<Self, Problem> {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     fn verified(key: &AccountKey, body: &str) -> Result<VerifiedJws, Problem> {
-        UnverifiedJws::parse(body.as_bytes()).map_err(|error| error.problem)?.verify(key.jwk())
+        UnverifiedJws::parse(body.as_bytes()).map_err(|error| *error.problem)?.verify(key.jwk())
     }
 
     fn outcome(header: &Value) -> Result<UnverifiedJws, JwsError> {

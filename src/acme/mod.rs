@@ -15,4 +15,6 @@ pub mod key_change;
 pub mod messages;
 pub mod problem;
 pub mod renewal;
+pub mod route;
 pub mod status;
+pub mod urls;
