@@ -130,3 +130,92 @@ pub(super) fn assembled(header: &str, payload: &[u8], sign: impl Fn(&[u8]) -> Ve
     let signature = base64url::encode(&sign(input.as_bytes()));
     format!(r#"{{"protected":"{protected}","payload":"{payload}","signature":"{signature}"}}"#)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acme::external_account::ExternalAccountBinding;
+    use crate::acme::jws::{KeySource, UnverifiedJws};
+    use crate::acme::jws_algorithm::JwsAlgorithm;
+    use crate::acme::jws_signing::AccountKey;
+    use proptest::prelude::*;
+
+    /// Texts of every kind that a header may hold, right and wrong.
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("ES256".to_owned()),
+            Just("RS256".to_owned()),
+            Just("EdDSA".to_owned()),
+            Just("EC".to_owned()),
+            Just("RSA".to_owned()),
+            Just("OKP".to_owned()),
+            Just("P-256".to_owned()),
+            Just("Ed25519".to_owned()),
+            proptest::collection::vec(any::<u8>(), 0..70).prop_map(|octets| base64url::encode(&octets)),
+            ".*",
+        ]
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            text().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 6, |inner| {
+            let name = prop_oneof![
+                proptest::sample::select(vec![
+                    "alg", "jwk", "kid", "url", "nonce", "crit", "kty", "crv", "x", "y", "n", "e", "use", "key_ops",
+                    "typ", "x5t",
+                ])
+                .prop_map(str::to_owned),
+                ".{0,4}",
+            ];
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec((name, inner), 0..8)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn read(body: &[u8]) {
+        if let Ok(jws) = UnverifiedJws::parse(body) {
+            let KeySource::Jwk(key) = jws.header().key.clone() else { return };
+            assert!(jws.verify(&key).is_err(), "nobody signed this");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_make_reading_a_request_panic(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+            read(&body);
+        }
+
+        #[test]
+        fn no_header_makes_reading_a_request_panic(header in value(), payload in any::<[u8; 8]>(), signature in any::<[u8; 64]>()) {
+            read(assembled(&header.to_string(), &payload, |_| signature.to_vec()).as_bytes());
+        }
+
+        #[test]
+        fn no_members_make_reading_a_binding_panic(binding in value()) {
+            let key = AccountKey::generate(JwsAlgorithm::Es256).unwrap();
+            let _ = ExternalAccountBinding::parse(&binding, "https://ca.example/", key.jwk());
+        }
+
+        #[test]
+        fn one_changed_octet_of_a_request_never_verifies_otherwise(at in 0usize..500, octet in any::<u8>()) {
+            let key = AccountKey::generate(JwsAlgorithm::Es256).unwrap();
+            let body = key.sign(crate::acme::jws_signing::Identity::Jwk, "bm9uY2U", "https://ca.example/x", b"{}").unwrap();
+            let mut changed = body.clone().into_bytes();
+            let at = at % changed.len();
+            changed[at] = octet;
+            if let Ok(jws) = UnverifiedJws::parse(&changed) {
+                let verified = jws.verify(key.jwk());
+                // Where it still verifies, the change made no difference: the octet is the same.
+                prop_assert!(verified.is_err() || changed == body.as_bytes());
+            }
+        }
+    }
+}

@@ -1,17 +1,16 @@
 //! The public key of an account as a JWK (RFC 7517, RFC 7518 §6, RFC 8037). A [`Jwk`] holds the parsed key, so that equal keys
 //! are equal whatever text they came in; its JSON and its thumbprint are always made anew from the key.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
-use josekit::JoseError;
 use josekit::jws::JwsVerifier;
 use serde_json::{Map, Value};
 
 use super::jws_algorithm::JwsAlgorithm;
 use super::problem::Problem;
-use crate::names::{NameError, base64url};
+pub use super::thumbprint::Thumbprint;
+use super::verifier::Verifier;
+use crate::names::base64url;
 use crate::public_key::{Curve, KeyPolicy, PublicKey};
 
 /// Members that only a private or a symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4).
@@ -26,10 +25,6 @@ struct Inner {
     algorithm: JwsAlgorithm,
     thumbprint: Thumbprint,
 }
-
-/// SHA-256 thumbprint of a key (RFC 7638): what key authorizations carry and by which accounts are found.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Thumbprint([u8; 32]);
 
 /// Why a JWK is refused. The messages are written for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,7 +111,7 @@ impl Jwk {
                 self.0.key, self.0.algorithm
             )));
         }
-        Ok(Box::new(Verifier(self.clone())))
+        Ok(Box::new(Verifier::new(self.clone())))
     }
 
     fn refuse_other_algorithm(&self, members: &Map<String, Value>) -> Result<(), JwkError> {
@@ -271,98 +266,6 @@ impl serde::Serialize for Jwk {
 impl<'de> serde::Deserialize<'de> for Jwk {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Jwk::parse_unjudged(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Thumbprint {
-    // RFC 7638 §3.2 and RFC 8037 §2: the required members in lexicographic order, without white space. Written out by hand,
-    // since the order of a JSON map's members is nobody's promise.
-    /// The thumbprint of a public key, wherever it was found.
-    pub fn of(key: &PublicKey) -> Self {
-        let encode = base64url::encode;
-        let text = match key {
-            PublicKey::Ec(key) => {
-                let (x, y) = key.coordinates();
-                let curve = key.curve().name();
-                format!(r#"{{"crv":"{curve}","kty":"EC","x":"{}","y":"{}"}}"#, encode(x), encode(y))
-            }
-            PublicKey::Rsa(key) => {
-                format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, encode(key.exponent()), encode(key.modulus()))
-            }
-            PublicKey::Ed25519(key) => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(key.point())),
-        };
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-        Thumbprint(hash)
-    }
-
-    /// The octets.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// The thumbprint with these octets, as an index holds it.
-    pub const fn from_bytes(octets: [u8; 32]) -> Self {
-        Thumbprint(octets)
-    }
-}
-
-/// base64url, as key authorizations carry it.
-impl std::fmt::Display for Thumbprint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&base64url::encode(&self.0))
-    }
-}
-
-impl std::fmt::Debug for Thumbprint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Thumbprint({self})")
-    }
-}
-
-impl FromStr for Thumbprint {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        base64url::decode_array(text).map(Thumbprint)
-    }
-}
-
-impl serde::Serialize for Thumbprint {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Thumbprint {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// AWS-LC behind josekit's trait.
-#[derive(Debug, Clone)]
-struct Verifier(Jwk);
-
-impl JwsVerifier for Verifier {
-    fn algorithm(&self) -> &dyn josekit::jws::JwsAlgorithm {
-        self.0.algorithm().josekit()
-    }
-
-    fn key_id(&self) -> Option<&str> {
-        None
-    }
-
-    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
-        self.0
-            .public_key()
-            .verify(self.0.algorithm().signature_algorithm(), message, signature)
-            .map_err(|error| JoseError::InvalidSignature(error.into()))
-    }
-
-    fn box_clone(&self) -> Box<dyn JwsVerifier> {
-        Box::new(self.clone())
     }
 }
 

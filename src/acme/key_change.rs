@@ -6,6 +6,7 @@ use super::jwk::Jwk;
 use super::jws::{self, KeySource, VerifiedJws};
 use super::messages::KeyChange;
 use super::problem::Problem;
+use super::protected_header;
 
 /// Proof that the holder of an account's key and the holder of a new key both want the change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +48,7 @@ fn verified_inner(outer: &VerifiedJws) -> Result<(Jwk, Vec<u8>), Problem> {
         .and_then(|header| Flattened::new(&members, header))
         .map_err(|problem| malformed(problem.detail))?;
     let header = &inner.header;
-    let algorithm = jws::algorithm(header.algorithm().map_err(|problem| malformed(problem.detail))?)?;
+    let algorithm = protected_header::algorithm(header.algorithm().map_err(|problem| malformed(problem.detail))?)?;
     // RFC 8555 §7.3.5: the inner JWS has "jwk", the same "url" and no nonce.
     if header.kid().is_some() {
         return Err(malformed("its header may not have \"kid\""));

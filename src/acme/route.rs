@@ -394,4 +394,13 @@ pub(super) mod tests {
         assert_eq!(Route::NewNonce.methods(), ["GET", "HEAD", "POST"]);
         assert_eq!(Route::RenewalInfo("x.y".into()).methods(), ["GET", "HEAD"]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_path_is_read_is_written_back_the_same(path in "/(acme|organisation|terms|errors)(/[a-z0-9A-Z_.~%-]{0,24}){0,4}") {
+            if let Some(route) = Route::parse(&path, None) {
+                proptest::prop_assert_eq!(route.path(), path);
+            }
+        }
+    }
 }

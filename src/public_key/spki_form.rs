@@ -101,12 +101,18 @@ mod tests {
         use josekit::jwk::alg::{ec::EcCurve, ec::EcKeyPair, ed::EdCurve, ed::EdKeyPair, rsa::RsaKeyPair};
         let ec = |curve| EcKeyPair::generate(curve).unwrap().to_der_public_key();
         vec![
-            ec(EcCurve::P256),
+            p256_by_openssl(),
             ec(EcCurve::P384),
             ec(EcCurve::P521),
             RsaKeyPair::generate(2048).unwrap().to_der_public_key(),
             EdKeyPair::generate(EdCurve::Ed25519).unwrap().to_der_public_key(),
         ]
+    }
+
+    fn p256_by_openssl() -> Vec<u8> {
+        use josekit::jwk::KeyPair;
+        use josekit::jwk::alg::{ec::EcCurve, ec::EcKeyPair};
+        EcKeyPair::generate(EcCurve::P256).unwrap().to_der_public_key()
     }
 
     #[test]
@@ -131,5 +137,22 @@ mod tests {
         use josekit::jwk::alg::{ec::EcCurve, ec::EcKeyPair};
         let der = EcKeyPair::generate(EcCurve::Secp256k1).unwrap().to_der_public_key();
         assert!(PublicKey::from_spki_der(&der).unwrap_err().to_string().contains("1.3.132.0.10"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_octets_make_reading_a_key_panic(der in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let _ = PublicKey::from_spki_der(&der);
+        }
+
+        #[test]
+        fn a_changed_key_is_refused_or_another_key(at in 0usize..91, octet in proptest::prelude::any::<u8>()) {
+            let mut der = p256_by_openssl();
+            let at = at % der.len();
+            der[at] = octet;
+            if let Ok(key) = PublicKey::from_spki_der(&der) {
+                proptest::prop_assert_eq!(key.to_spki_der(), der);
+            }
+        }
     }
 }
