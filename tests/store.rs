@@ -544,6 +544,24 @@ fn a_damaged_database_is_refused_with_what_to_do() {
     assert!(error.to_string().contains("Copy the whole directory aside"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shortened_or_spoiled_database_is_refused_because_answered_commits_are_missing() {
+    for spoil in [|db: &mut Vec<u8>| db[200_000] ^= 1, |db: &mut Vec<u8>| db.truncate(150_000)] {
+        let place = Place::new();
+        let store = place.create();
+        for n in 0..300 {
+            store.commit(vec![Change::insert(&TermsPage { version: "x".repeat(1000), ..page(n) })]).await.unwrap();
+        }
+        drop(store);
+        let path = place.state().join("store/db");
+        let mut db = std::fs::read(&path).unwrap();
+        spoil(&mut db);
+        std::fs::write(&path, db).unwrap();
+        let error = place.open().unwrap_err();
+        assert!(error.to_string().contains("acknowledged commits are missing"), "{error}");
+    }
+}
+
 #[test]
 fn nobody_else_may_read_the_state_directory() {
     use std::os::unix::fs::PermissionsExt;

@@ -7,6 +7,7 @@ mod durable;
 mod format;
 mod group;
 mod handle;
+mod watermark;
 
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use self::committer::{Committer, Request};
 use self::durable::Durable;
 use self::format::{Lock, make_directory};
 use self::handle::{Handle, TreeNumber, unreadable};
+use self::watermark::Watermark;
 use super::audit::AuditHead;
 use super::{Change, CommitError, Counter, Index, Kind, Pending, Range, Store, StoreError, Stored};
 use crate::model::audit::{Act, Actor, Event};
@@ -202,6 +204,12 @@ impl SledStore {
         let begun = Instant::now();
         let head = committer::newest(&handle).map_err(|e| damaged(dir, e))?;
         let groups = committer::groups(&handle).map_err(|e| damaged(dir, e))?;
+        let watermark = Watermark::open(dir).map_err(format::at(dir))?;
+        if groups < watermark.group() {
+            let (answered, what) = (watermark.group(), "acknowledged commits are missing");
+            let what = format!("{what}: it ends with group {groups}, and group {answered} was answered");
+            return Err(OpenError::Damaged { dir: dir.to_owned(), what });
+        }
         let shared = Arc::new(Shared {
             handle: ArcSwapOption::from_pointee(handle),
             durable: Durable::new(),
@@ -210,7 +218,7 @@ impl SledStore {
             statistics: Counts::default(),
         });
         let (queue, requests) = mpsc::channel(QUEUE);
-        let committer = Committer { dir: dir.to_owned(), options, shared: shared.clone(), head, groups };
+        let committer = Committer { dir: dir.to_owned(), options, shared: shared.clone(), watermark, head, groups };
         let thread = std::thread::Builder::new().name("committer".into()).spawn(move || committer.run(requests));
         Ok(SledStore {
             shared,

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::audit_chain::Head;
 use super::group::{Group, Rejection};
 use super::handle::{Handle, TreeNumber};
+use super::watermark::Watermark;
 use super::{Options, Shared};
 use crate::store::{Change, CommitError, Kind};
 
@@ -34,6 +35,8 @@ pub(super) struct Committer {
     pub(super) options: Options,
     /// What it shares with readers.
     pub(super) shared: Arc<Shared>,
+    /// How far commits were answered.
+    pub(super) watermark: Watermark,
     /// The newest audit entry.
     pub(super) head: Head,
     /// How many groups were ever written.
@@ -63,6 +66,9 @@ impl Committer {
             }
         }
         self.shared.release();
+        if let Err(error) = self.watermark.sync() {
+            tracing::warn!(%error, "the file `acknowledged` could not be synced");
+        }
     }
 
     /// What is queued now, up to the size of one group.
@@ -166,6 +172,9 @@ impl Committer {
         match ended {
             Ended::Durable => {
                 (self.head, self.groups) = (head, self.groups + 1);
+                if let Err(error) = self.watermark.raise(self.groups) {
+                    tracing::warn!(%error, "the file `acknowledged` could not be written");
+                }
                 self.shared.advance(&self.head, members.len(), octets);
                 members.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
                 true
@@ -201,8 +210,15 @@ impl Committer {
         let handle = Handle::open(&self.dir, self.options.cache_bytes, false).map_err(|e| e.to_string())?;
         // Whatever was kept of the failed group is now what the store holds; it must be durable before it is shown.
         handle.sync().map_err(|e| e.to_string())?;
+        let groups = groups(&handle).map_err(|e| e.to_string())?;
+        if groups < self.groups {
+            return Err(format!(
+                "it ends with group {groups}, and group {} was answered: restore a backup",
+                self.groups
+            ));
+        }
         self.head = newest(&handle).map_err(|e| e.to_string())?;
-        self.groups = groups(&handle).map_err(|e| e.to_string())?;
+        self.groups = groups;
         self.shared.reopened(handle, &self.head);
         tracing::info!("the store is open again");
         Ok(())
