@@ -73,6 +73,13 @@ impl CertificateChain {
         &self.pem
     }
 
+    /// The PEM text of the ordered certificate, and of those above it.
+    pub fn pem_parts(&self) -> (&str, &str) {
+        const END: &str = "-----END CERTIFICATE-----\n";
+        let end = self.pem.find(END).map_or(self.pem.len(), |begin| begin + END.len());
+        self.pem.split_at(end)
+    }
+
     /// The certificates in DER, the ordered one first.
     pub fn certificates(&self) -> &[Vec<u8>] {
         &self.certificates

@@ -15,7 +15,8 @@ use crate::acme::jws_signing::AccountKey;
 use crate::public_key::{Curve, Hash, PublicKey, SignatureAlgorithm};
 
 /// The kind of a new key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum KeyKind {
     /// ECDSA on P-256, the usual choice.
     EcP256,

@@ -70,7 +70,7 @@ impl CsrDraft {
         let (algorithm, signature) = key.sign(&message)?;
         let request = CertReq {
             info,
-            algorithm: identifier(algorithm),
+            algorithm: algorithm_identifier(algorithm),
             signature: BitString::from_bytes(&signature).map_err(encoding)?,
         };
         request.to_der().map_err(encoding)
@@ -102,13 +102,13 @@ fn subject(parts: &[(ObjectIdentifier, String)]) -> Result<Name> {
     Ok(Name::hazmat_from_rdn_sequence(sequence))
 }
 
-fn alternative_names(names: &[String]) -> Result<SubjectAltName> {
+pub(super) fn alternative_names(names: &[String]) -> Result<SubjectAltName> {
     let general = |name: &String| Ia5String::new(name).map(GeneralName::DnsName).map_err(|_| unfit(name));
     names.iter().map(general).collect::<Result<Vec<_>>>().map(SubjectAltName)
 }
 
 /// The AlgorithmIdentifier of a signature.
-fn identifier(algorithm: SignatureAlgorithm) -> AlgorithmIdentifierOwned {
+pub(super) fn algorithm_identifier(algorithm: SignatureAlgorithm) -> AlgorithmIdentifierOwned {
     let (oid, parameters) = match algorithm {
         SignatureAlgorithm::EcdsaAsn1(hash) | SignatureAlgorithm::EcdsaFixed(hash) => (ecdsa(hash), None),
         // RFC 4055 §5: the parameters of RSA signatures are NULL.
