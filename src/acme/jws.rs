@@ -311,6 +311,21 @@ mod tests {
     }
 
     #[test]
+    fn row_j16_a_signature_by_another_key_than_the_one_shown_is_refused_whoever_verifies_it() {
+        let (shown, other) = (key(), key());
+        let body = signed(&other, &header(&shown).to_string(), b"{}");
+        assert_eq!(verified(&shown, &body).unwrap_err().kind, ProblemKind::Malformed);
+        assert_eq!(verified(&other, &body).unwrap_err().kind, ProblemKind::Malformed);
+    }
+
+    #[test]
+    fn row_j15_an_account_whose_key_is_of_another_kind_than_the_algorithm_is_told_so() {
+        let (key, other) = (key(), AccountKey::generate(JwsAlgorithm::EdDsa).unwrap());
+        let body = key.sign(Identity::Kid("https://ca.example/acme/account/1"), NONCE, URL, b"").unwrap();
+        assert_eq!(verified(&other, &body).unwrap_err().kind, ProblemKind::BadPublicKey);
+    }
+
+    #[test]
     fn row_j20_the_url_is_a_string_in_the_protected_header() {
         for url in [json!(1), json!([URL]), json!(null), json!({})] {
             assert_eq!(kind(&with(header(&key()), "url", url)), ProblemKind::Malformed);

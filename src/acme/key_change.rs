@@ -158,6 +158,24 @@ mod tests {
     }
 
     #[test]
+    fn row_a44_a_weak_new_key_is_a_bad_key() {
+        use josekit::jwk::KeyPair;
+        let old = key();
+        let pair = josekit::jwk::alg::rsa::RsaKeyPair::generate(1024).unwrap();
+        let jwk = serde_json::to_value(pair.to_jwk_public_key().as_ref()).unwrap();
+        let header = json!({ "alg": "RS256", "jwk": jwk, "url": URL });
+        let inner = assembled(&header.to_string(), payload(&old).to_string().as_bytes(), |_| vec![1; 128]);
+        assert_eq!(outcome(&old, &inner).unwrap_err().kind, ProblemKind::BadPublicKey);
+    }
+
+    #[test]
+    fn row_a40_a_signature_by_another_key_than_the_new_one_is_refused() {
+        let (old, new) = (key(), key());
+        let inner = inner(&old, &header(&new), &payload(&old));
+        assert_eq!(outcome(&old, &inner).unwrap_err().kind, ProblemKind::Malformed);
+    }
+
+    #[test]
     fn a_payload_that_is_no_inner_jws_is_malformed() {
         for inner in ["", "{}", "[]", r#"{"account":"a"}"#] {
             assert_eq!(outcome(&key(), inner).unwrap_err().kind, ProblemKind::Malformed, "{inner}");
