@@ -49,32 +49,32 @@ impl InvitationKeys {
     }
 
     /// The MAC key of an invitation, unless its generation's master key is gone.
-    pub fn mac_key(&self, invitation: &Invitation) -> Option<Zeroizing<[u8; 32]>> {
+    pub fn mac_key(&self, invitation: &Invitation) -> Option<Zeroizing<[u8; 64]>> {
         let master = self.masters.get(&invitation.key_generation)?;
         Some(derived(master, &invitation.kid()))
     }
 
     /// A key that nobody holds: an unknown kid takes the same work as a known one.
-    pub(super) fn decoy(&self, kid: &str) -> Zeroizing<[u8; 32]> {
+    pub(super) fn decoy(&self, kid: &str) -> Zeroizing<[u8; 64]> {
         let master = self.masters.get(&self.current).cloned().unwrap_or_default();
         derived(&master, &format!("decoy {kid}"))
     }
 }
 
-/// HKDF-SHA-256 (RFC 5869) over the master key with the kid as its information.
-fn derived(master: &Zeroizing<[u8; 32]>, kid: &str) -> Zeroizing<[u8; 32]> {
+/// 64 octets, as many as HS512 needs (RFC 7518 §3.2): HKDF-SHA-256 (RFC 5869) over the master key with the kid as its information.
+fn derived(master: &Zeroizing<[u8; 32]>, kid: &str) -> Zeroizing<[u8; 64]> {
     struct Length;
     impl hkdf::KeyType for Length {
         fn len(&self) -> usize {
-            32
+            64
         }
     }
-    let mut key = Zeroizing::new([0u8; 32]);
+    let mut key = Zeroizing::new([0u8; 64]);
     hkdf::Salt::new(hkdf::HKDF_SHA256, b"sote-acme invitation")
         .extract(&master[..])
         .expand(&[kid.as_bytes()], Length)
         .and_then(|okm| okm.fill(&mut key[..]))
-        .expect("32 octets are within HKDF's length");
+        .expect("64 octets are within HKDF's length");
     key
 }
 

@@ -12,7 +12,9 @@ pub mod csr_rules;
 mod der_element;
 mod extension;
 mod key_identifier;
+pub mod lint;
 mod name;
+pub mod ocsp;
 pub mod pem;
 mod signed;
 
