@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 
 /// A certificate profile, as configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Profile {
     /// Its name on the wire.
     pub name: ProfileName,
@@ -64,6 +65,7 @@ pub enum ExtendedKeyUsage {
 
 /// A certificate policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Policy {
     /// Its OID, dotted.
     pub oid: String,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Language, Refusal};
 use crate::names::{BusinessId, UnitOid};
+use crate::register::RegisterRow;
 use crate::time::Timestamp;
 
 /// One state of one row. The row in force of an OID is the one with the greatest generation not above the register's
@@ -58,6 +59,27 @@ pub struct Register {
     pub imported: Option<Timestamp>,
     /// How many OIDs are in force.
     pub units: u64,
+}
+
+impl From<RegisterRow> for UnitRow {
+    /// The row as it is kept; the import that brings it into force gives it its generation.
+    fn from(row: RegisterRow) -> Self {
+        UnitRow {
+            oid: row.oid,
+            generation: 0,
+            source: "csv".to_owned(),
+            parent: row.parent,
+            business_id: row.business_id,
+            name_fi: row.name_fi,
+            name_sv: row.name_sv,
+            abbreviation: row.abbreviation,
+            municipality: row.municipality,
+            sector: row.sector,
+            unit_kind: row.kind,
+            valid_from: row.valid_from,
+            valid_to: row.valid_to,
+        }
+    }
 }
 
 /// The longest O, OU or CN (RFC 5280 appendix A: ub-organization-name and others).

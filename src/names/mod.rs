@@ -7,6 +7,7 @@ mod dns_name;
 mod id;
 mod oid;
 mod profile_name;
+pub mod quantity;
 mod revocation_reason;
 mod serial_number;
 mod zone;

@@ -12,7 +12,7 @@ use crate::names::Zone;
 /// How challenges are validated and CAA is checked. Every field has a default; an empty table is a good configuration for
 /// names of the public dns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// The port of http-01, 80 by RFC 8555 §8.3. Another one is for networks that forward it, and for trials.
     pub http_01_port: u16,
@@ -50,6 +50,7 @@ pub struct Settings {
 
 /// How one dns zone, and everything below it, is looked up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ZoneSettings {
     /// The zone.
     pub name: Zone,
