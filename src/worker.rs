@@ -163,8 +163,11 @@ impl Worker {
         let newest = self.store().audit_head().await?.time;
         let behind = newest.map_or(0, |newest| newest.since(now));
         if behind > CLOCK_TOLERANCE {
-            tracing::error!(behind, "the clock stands before the newest audit entry: nothing is issued or published; \
-                set it right, or accept it: sote-acme clock accept");
+            tracing::error!(
+                behind,
+                "the clock stands before the newest audit entry: nothing is issued or published; \
+                set it right, or accept it: sote-acme clock accept"
+            );
         }
         Ok(behind <= CLOCK_TOLERANCE)
     }

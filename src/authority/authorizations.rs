@@ -1,7 +1,7 @@
 //! Authorizations and challenges (RFC 8555 §7.4.1, §7.5): made in advance, read, answered, deactivated, and what the
 //! worker's validations make of them.
 
-use super::{Attempt, Authority, Directory, Fault, OrderFacts, Result};
+use super::{Attempt, Authority, Fault, OrderFacts, Result};
 use crate::acme::challenge_type::ChallengeType;
 use crate::acme::identifier::{Identifier, Identifiers, RawIdentifier};
 use crate::acme::key_authorization::KeyAuthorization;
@@ -48,7 +48,6 @@ impl Authority {
         &self,
         account: &Read<Account>,
         identifier: &RawIdentifier,
-        _directory: Directory,
         now: Timestamp,
     ) -> Result<Authorization> {
         let result = self.decide(|| self.try_create_authorization(account, identifier, now)).await;

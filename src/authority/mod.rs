@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 pub use accounts::{AccountOutcome, NewAccountRequest};
 pub use facts::Facts;
 pub use invitation_keys::{InvitationKeyError, InvitationKeys};
-pub use orders::{Directory, OrderRequest, OrderView};
+pub use orders::{OrderRequest, OrderView};
 pub use renewal::RenewalWindow;
 pub use revocations::Revoker;
 pub use unfinished::OrderFacts;

@@ -18,15 +18,6 @@ use crate::store::{Change, Range, Read};
 use crate::time::Timestamp;
 use crate::x509::CertificateRequest;
 
-/// By which directory a request came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Directory {
-    /// `/directory`, for servers.
-    Server,
-    /// `/organisation/directory`, for organisations.
-    Organisation,
-}
-
 /// A newOrder request, its values as sent.
 #[derive(Debug, Clone)]
 pub struct OrderRequest {
