@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from harness.account import Account
 from harness.install import Installer
 from harness.matrix import Client
 from harness.session import HOOKS, Failure
@@ -81,11 +82,20 @@ class Certbot(Client):
         self.certbot("revoke", "--cert-path", str(chain), "--reason", "superseded", "--no-delete-after-revoke")
         self.session.check_revoked(chain)
 
+    def account(self) -> Account:
+        key = next((self.session.folder / "config/accounts").rglob("private_key.json"))
+        return Account(self.session.environment, key, self.session.note)
+
     def update(self) -> None:
-        self.certbot("update_account", "--no-eff-email", "-m", f"other@{self.session.name('mail')}")
+        email = f"other@{self.session.name('mail')}"
+        self.certbot("update_account", "--no-eff-email", "-m", email)
+        self.account().expect_contacts(email)
 
     def deactivate(self) -> None:
+        account = self.account()
+        account.contacts()
         self.certbot("unregister")
+        account.expect_deactivated()
 
 
 class DebianCertbot(Certbot):

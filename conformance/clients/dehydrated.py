@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from harness.account import Account
 from harness.install import Installer
 from harness.matrix import Client
 from harness.session import HOOKS
@@ -79,9 +80,17 @@ class Dehydrated(Client):
         contact = f"other@{self.session.name('mail')}"
         self.configure(contact)
         self.dehydrated("--account")
+        self.account().expect_contacts(contact)
+
+    def account(self) -> Account:
+        key = next((self.session.folder / "dehydrated/accounts").rglob("account_key.pem"))
+        return Account(self.session.environment, key, self.session.note)
 
     def deactivate(self) -> None:
+        account = self.account()
+        account.contacts()
         self.dehydrated("--deactivate")
+        account.expect_deactivated()
 
 
 CLIENTS = (Dehydrated,)

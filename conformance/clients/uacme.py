@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from harness.account import Account
 from harness.install import Installer
 from harness.matrix import Client
 from harness.session import HOOKS
@@ -84,7 +85,12 @@ class Uacme(Client):
         self.session.check_revoked(kept)
 
     def update(self) -> None:
-        self.uacme("update", f"other@{self.session.name('mail')}")
+        email = f"other@{self.session.name('mail')}"
+        self.uacme("update", email)
+        self.account().expect_contacts(email)
+
+    def account(self) -> Account:
+        return Account(self.session.environment, self.session.folder / "uacme/private/key.pem", self.session.note)
 
     def key_change(self) -> None:
         """The new key must be able to order."""
@@ -99,7 +105,10 @@ class Uacme(Client):
         self.session.check_issued(*self.files(name), name)
 
     def deactivate(self) -> None:
+        account = self.account()
+        account.contacts()
         self.uacme("deactivate")
+        account.expect_deactivated()
 
 
 CLIENTS = (Uacme,)

@@ -26,6 +26,8 @@ class Environment:
     state: Path
     http_01_port: int = HTTP_01_PORT
     tls_alpn_01_port: int = TLS_ALPN_01_PORT
+    # The address of the DNS responder that validation asks, for clients that look up their zone there.
+    dns: str = "127.0.0.1:8053"
     # Set for Pebble only: where its DNS responder and its certificate states are managed.
     pebble_dns: str = ""
     pebble_management: str = ""
@@ -65,6 +67,7 @@ def read(path: Path, binary: Path | None, http_01_port: int, tls_alpn_01_port: i
         state=path.resolve().parent,
         http_01_port=int(values.get("SOTE_ACME_HTTP_01_PORT", http_01_port)),
         tls_alpn_01_port=int(values.get("SOTE_ACME_TLS_ALPN_01_PORT", tls_alpn_01_port)),
+        dns=values.get("SOTE_ACME_DNS", "127.0.0.1:8053"),
         pebble_dns=values.get("PEBBLE_DNS", ""),
         pebble_management=values.get("PEBBLE_MANAGEMENT", ""),
         binary=binary,

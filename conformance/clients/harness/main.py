@@ -18,10 +18,11 @@ from harness.session import Session
 REPOSITORY = Path(__file__).resolve().parents[3]
 # Files beside `run`; each has its clients in CLIENTS.
 MODULES = (
-    "certbot", "lego", "dehydrated", "uacme", "instant_acme", "npm_acme_client", "python_acme", "acme_tiny",
+    "certbot", "lego", "dehydrated", "uacme", "apache_mod_md", "caddy", "instant_acme", "npm_acme_client",
+    "python_acme", "acme_tiny",
 )
-# What continuous integration runs: three families that share no code.
-CI = ("certbot", "lego-debian", "dehydrated")
+# What continuous integration runs: families that share no code, quick to install.
+CI = ("certbot", "lego-debian", "dehydrated", "uacme")
 
 
 def main() -> int:

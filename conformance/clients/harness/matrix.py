@@ -33,6 +33,8 @@ class Client:
     name = ""
     title = ""
     lacks: dict[str, str] = {}
+    # What cannot be tried against Pebble, for a reason that lies in Pebble.
+    lacks_at_pebble: dict[str, str] = {}
 
     def __init__(self, session: Session):
         self.session = session
@@ -74,9 +76,12 @@ def try_client(client_class: type[Client], version: str, session: Session, say) 
     begun = time.monotonic()
     client = client_class(session)
     registered = True
+    lacks = client_class.lacks
+    if session.environment.pebble_management:
+        lacks = client_class.lacks_at_pebble | lacks
     for operation, method in OPERATIONS.items():
-        if operation in client_class.lacks:
-            row.cells[operation] = Cell("n/a", client_class.lacks[operation])
+        if operation in lacks:
+            row.cells[operation] = Cell("n/a", lacks[operation])
             continue
         if not registered:
             row.cells[operation] = Cell("FAIL", "not tried: no account")

@@ -54,7 +54,7 @@ def started(installer: Installer, folder: Path):
         yield Environment(
             directory=f"https://localhost:{acme}/dir", organisation_directory="", tls_root=tls_root, issuer_root=root,
             eab_kid=KID, eab_hmac_key=HMAC_KEY, state=folder, http_01_port=http_01, tls_alpn_01_port=tls_alpn_01,
-            pebble_dns=f"http://127.0.0.1:{dns_management}", pebble_management=f"https://localhost:{management}",
+            dns=f"127.0.0.1:{dns}", pebble_dns=f"http://127.0.0.1:{dns_management}", pebble_management=f"https://localhost:{management}",
         )
     finally:
         for process in processes:

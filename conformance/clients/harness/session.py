@@ -97,7 +97,12 @@ class Session:
             )
         try:
             if port is not None:
-                wait_until(lambda: port_answers(port), 20, f"{Path(line[0]).name} does not listen on port {port}")
+                wait_until(
+                    lambda: process.poll() is not None or port_answers(port), 20,
+                    f"{Path(line[0]).name} does not listen on port {port}",
+                )
+            if process.poll() is not None:
+                raise Failure(f"{Path(line[0]).name} ended at once: {telling_line(self.log_path.read_text(errors='replace'))}")
             yield process
         finally:
             stop_group(process)
