@@ -207,3 +207,243 @@ fn owner(rows: &[UnitRow], now: Timestamp) -> Option<&BusinessId> {
 fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::model::{AccountStanding, Language, Verification};
+    use crate::names::{AccountId, InvitationId, OrganisationId};
+
+    pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
+    const UNIT: &str = "1.2.246.10.2454372.10.1";
+
+    pub(crate) fn account() -> Account {
+        let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        Account {
+            id: AccountId::from_bytes([1; 16]),
+            key: serde_json::from_str(key).unwrap(),
+            contact: vec![],
+            terms: None,
+            standing: AccountStanding::Valid,
+            binding: None,
+            created: NOW,
+            touched: NOW,
+        }
+    }
+
+    pub(crate) fn organisation() -> Organisation {
+        Organisation {
+            id: OrganisationId::from_bytes([2; 16]),
+            business_id: "0245437-2".parse().unwrap(),
+            language: Language::Fi,
+            test: false,
+            profiles: vec!["sote-server".parse().unwrap(), "sote-short".parse().unwrap()],
+            zones: vec!["example.fi".parse().unwrap()],
+            verification: Some(Verification {
+                method: "registration-officer".into(),
+                at: NOW,
+                expires: NOW.plus(1_000),
+            }),
+            suspended: None,
+            orders_void: None,
+            created: NOW,
+        }
+    }
+
+    pub(crate) fn invitation() -> Invitation {
+        Invitation {
+            id: InvitationId::from_bytes([3; 16]),
+            key_generation: "k1".into(),
+            organisation: organisation().id,
+            role: Role::TechnicalContact,
+            unit: Some(UNIT.parse().unwrap()),
+            units: vec![],
+            profiles: vec!["sote-server".parse().unwrap(), "sote-gone".parse().unwrap()],
+            default_profile: Some("sote-server".parse().unwrap()),
+            zones: vec!["apteekki.example.fi".parse().unwrap(), "other.fi".parse().unwrap()],
+            uses: 1,
+            expires: NOW.plus(100),
+            created: NOW,
+            created_by: "officer".into(),
+            revoked: None,
+        }
+    }
+
+    pub(crate) fn membership() -> Membership {
+        Membership {
+            account: account().id,
+            organisation: organisation().id,
+            role: Role::TechnicalContact,
+            invitation: Some(invitation().id),
+            since: NOW,
+            state: MembershipState::Member,
+            orders_void: None,
+        }
+    }
+
+    pub(crate) fn row(oid: &str) -> UnitRow {
+        UnitRow {
+            oid: oid.parse().unwrap(),
+            generation: 1,
+            source: "csv".into(),
+            parent: None,
+            business_id: None,
+            name_fi: format!("Yksikkö {oid}"),
+            name_sv: None,
+            abbreviation: None,
+            municipality: None,
+            sector: None,
+            unit_kind: None,
+            valid_from: None,
+            valid_to: None,
+        }
+    }
+
+    /// The unit, and the organisation's own row above it.
+    pub(crate) fn rows() -> Vec<UnitRow> {
+        let top = "1.2.246.10.2454372.10.0";
+        let unit = UnitRow { parent: Some(top.parse().unwrap()), municipality: Some("Espoo".into()), ..row(UNIT) };
+        vec![unit, UnitRow { business_id: Some(organisation().business_id), ..row(top) }]
+    }
+
+    pub(crate) fn names(list: &[&str]) -> Identifiers {
+        let list: Vec<_> = list.iter().map(|n| format!(r#"{{"type":"dns","value":"{n}"}}"#)).collect();
+        serde_json::from_str(&format!("[{}]", list.join(","))).unwrap()
+    }
+
+    struct Case {
+        account: Account,
+        membership: Option<Membership>,
+        organisation: Organisation,
+        invitation: Option<Invitation>,
+    }
+
+    fn case() -> Case {
+        let (membership, invitation) = (Some(membership()), Some(invitation()));
+        Case { account: account(), membership, organisation: organisation(), invitation }
+    }
+
+    impl Case {
+        fn standing(&self) -> Standing<'_> {
+            Standing {
+                account: &self.account,
+                membership: self.membership.as_ref(),
+                organisation: Some(&self.organisation),
+                invitation: self.invitation.as_ref(),
+            }
+        }
+
+        fn limits(&self) -> Result<Limits, Refusal> {
+            self.standing().limits(NOW)
+        }
+    }
+
+    #[test]
+    fn an_invitation_narrows_its_organisations_limits() {
+        let limits = case().limits().unwrap();
+        assert_eq!(limits.profiles, ["sote-server".parse().unwrap()], "only what both allow");
+        assert_eq!(limits.admits(&names(&["www.apteekki.example.fi"])), Ok(()));
+        let outside = limits.admits(&names(&["www.apteekki.example.fi", "www.example.fi", "www.other.fi"]));
+        let Err(Refusal::IdentifiersRejected { rejected }) = outside else { panic!("{outside:?}") };
+        assert_eq!(rejected.len(), 2, "one lies outside the invitation's zones, one outside the organisation's");
+    }
+
+    #[test]
+    fn each_fact_that_stops_an_account_is_told() {
+        let stopped = |change: fn(&mut Case)| {
+            let mut case = case();
+            change(&mut case);
+            case.limits().unwrap_err().rule()
+        };
+        assert_eq!(stopped(|c| c.account = c.account.deactivated(NOW)), "account-deactivated");
+        assert_eq!(stopped(|c| c.membership = None), "not-a-member");
+        assert_eq!(
+            stopped(|c| c.membership = c.membership.as_ref().map(|m| m.removed("left", NOW))),
+            "membership-ended"
+        );
+        assert_eq!(
+            stopped(|c| c.invitation = c.invitation.as_ref().map(|i| i.revoked("leaked", NOW))),
+            "membership-ended"
+        );
+        assert_eq!(stopped(|c| c.organisation = c.organisation.suspended("o", "why", NOW)), "organisation-suspended");
+        assert_eq!(stopped(|c| c.organisation.verification = None), "organisation-not-verified");
+        assert_eq!(stopped(|c| c.organisation.verification.as_mut().unwrap().expires = NOW), "organisation-lapsed");
+        assert_eq!(stopped(|c| c.membership.as_mut().unwrap().role = Role::Auditor), "auditors-order-nothing");
+        assert_eq!(stopped(|c| c.membership.as_mut().unwrap().state = MembershipState::Pending), "membership-pending");
+    }
+
+    #[test]
+    fn an_invitation_that_expired_or_is_used_up_does_not_stop_the_accounts_it_created() {
+        let mut case = case();
+        case.invitation.as_mut().unwrap().expires = NOW;
+        assert!(case.limits().is_ok());
+    }
+
+    #[test]
+    fn the_newest_void_counts() {
+        let mut case = case();
+        case.membership.as_mut().unwrap().orders_void = Some(Void { before: NOW.plus(5), reason: "member".into() });
+        case.organisation.orders_void = Some(Void { before: NOW.plus(9), reason: "organisation".into() });
+        assert_eq!(case.standing().void().unwrap().reason, "organisation");
+    }
+
+    #[test]
+    fn a_profile_is_the_one_named_or_the_default() {
+        let limits = case().limits().unwrap();
+        assert_eq!(limits.profile(None).unwrap().as_str(), "sote-server");
+        assert!(limits.profile(Some("sote-server")).is_ok());
+        for other in ["sote-short", "sote-gone", "unknown", "Not A Profile"] {
+            assert!(limits.profile(Some(other)).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_unit_outside_the_invitation_cannot_be_chosen() {
+        let limits = case().limits().unwrap();
+        assert_eq!(limits.unit(None).unwrap().as_str(), UNIT);
+        let other = "1.2.246.10.2454372.10.9".parse().unwrap();
+        assert!(matches!(limits.unit(Some(&other)), Err(Refusal::UnitNotAllowed { .. })));
+    }
+
+    #[test]
+    fn the_subject_comes_from_the_register() {
+        let unit = UNIT.parse().unwrap();
+        let long = format!("{}.example.fi", "a".repeat(60));
+        let subject = subject(&organisation(), &unit, &rows(), &names(&[&long, "www.example.fi"]), NOW).unwrap();
+        assert_eq!(subject.organisation, "Yksikkö 1.2.246.10.2454372.10.0");
+        assert_eq!(subject.unit.as_deref(), Some("Yksikkö 1.2.246.10.2454372.10.1"));
+        assert_eq!(subject.locality.as_deref(), Some("Espoo"));
+        assert_eq!(subject.common_name.as_deref(), Some("www.example.fi"), "the first name of at most 64 characters");
+    }
+
+    #[test]
+    fn an_organisation_that_is_its_own_unit_has_no_ou() {
+        let top = &rows()[1..];
+        let subject = subject(&organisation(), &top[0].oid, top, &names(&["www.example.fi"]), NOW).unwrap();
+        assert_eq!(subject.unit, None);
+    }
+
+    #[test]
+    fn a_unit_belongs_to_the_nearest_business_id_above_it() {
+        let unit = UNIT.parse().unwrap();
+        let refused = |rows: &[UnitRow]| subject(&organisation(), &unit, rows, &names(&["a.fi"]), NOW).is_err();
+        assert!(!refused(&rows()));
+        let mut foreign = rows();
+        foreign[0].business_id = Some("0112038-9".parse().unwrap());
+        assert!(refused(&foreign), "the unit's own row names another organisation");
+        assert!(refused(&rows()[..1]), "nothing above it names one");
+        let mut ended = rows();
+        ended[1].valid_to = Some(NOW.plus(-1));
+        assert!(refused(&ended), "the row above has ended");
+        assert!(refused(&[]));
+    }
+
+    #[test]
+    fn a_certificate_ends_with_the_first_row_that_ends() {
+        let mut rows = rows();
+        (rows[0].valid_to, rows[1].valid_to) = (Some(NOW.plus(500)), Some(NOW.plus(300)));
+        let unit = UNIT.parse().unwrap();
+        let subject = subject(&organisation(), &unit, &rows, &names(&["a.fi"]), NOW).unwrap();
+        assert_eq!(subject.unit_ends, Some(NOW.plus(300)));
+    }
+}

@@ -91,7 +91,7 @@ impl Tasks {
         }
         let now = Instant::now();
         self.pauses.retain(|_, pause| now < pause.until + LONGEST_PAUSE);
-        let length = self.pauses.get(&task).map_or(FIRST_PAUSE, |pause| (pause.length * 2).min(LONGEST_PAUSE));
+        let length = pause_after(self.pauses.get(&task).map(|pause| pause.length));
         self.pauses.insert(task, Pause { until: now + length, length });
     }
 
@@ -99,6 +99,11 @@ impl Tasks {
     pub(super) async fn drained(mut self) {
         while self.joined.join_next().await.is_some() {}
     }
+}
+
+/// The pause after one more failure: twice the last one, within bounds.
+fn pause_after(last: Option<Duration>) -> Duration {
+    last.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE))
 }
 
 #[cfg(test)]
@@ -122,18 +127,19 @@ mod tests {
         assert!(tasks.begin(order(3), async { true }));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_went_wrong_waits_longer_each_time() {
+    #[tokio::test]
+    async fn what_went_wrong_pauses() {
         let mut tasks = Tasks::new(1, 1);
         assert!(tasks.begin(order(1), async { false }));
         tasks.finished().await;
-        assert!(!tasks.begin(order(1), async { false }), "it pauses");
-        tokio::time::sleep(FIRST_PAUSE).await;
-        assert!(tasks.begin(order(1), async { false }));
-        tasks.finished().await;
-        tokio::time::sleep(FIRST_PAUSE).await;
-        assert!(!tasks.begin(order(1), async { true }), "the second pause is longer");
-        tokio::time::sleep(FIRST_PAUSE).await;
-        assert!(tasks.begin(order(1), async { true }));
+        assert!(!tasks.begin(order(1), async { true }), "it pauses");
+        assert!(tasks.begin(order(2), async { true }), "others do not");
+    }
+
+    #[test]
+    fn pauses_double_within_bounds() {
+        assert_eq!(pause_after(None), FIRST_PAUSE);
+        assert_eq!(pause_after(Some(FIRST_PAUSE)), FIRST_PAUSE * 2);
+        assert_eq!(pause_after(Some(LONGEST_PAUSE)), LONGEST_PAUSE);
     }
 }

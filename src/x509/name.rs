@@ -349,7 +349,7 @@ mod tests {
              serialNumber=1.2.246.556.12.21.2, CN=Todistuspalvelu"
         );
         let again = DistinguishedName::from_der(name.as_der()).unwrap();
-        assert_eq!((again.as_der(), again.sets), (name.as_der(), name.sets));
+        assert_eq!((again.as_der(), &again.sets), (name.as_der(), &name.sets));
     }
 
     #[test]
