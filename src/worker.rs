@@ -35,6 +35,8 @@ pub struct Settings {
     pub strangers: i64,
     /// A prepared certificate that could not be signed for so long is abandoned, in seconds.
     pub abandon_after: i64,
+    /// Audit entries older than this are sealed into segment files, in seconds.
+    pub seal_audit_after: i64,
     /// How often the worker looks without being woken: for what becomes due by time alone.
     pub tick: Duration,
 }
@@ -47,6 +49,7 @@ impl Default for Settings {
             retention: 30 * 86_400,
             strangers: 30 * 86_400,
             abandon_after: 3_600,
+            seal_audit_after: 90 * 86_400,
             tick: Duration::from_secs(1),
         }
     }
@@ -226,27 +229,22 @@ impl Worker {
         }
     }
 
+    /// Removes what has ended and seals old audit entries, a batch at a time.
     async fn tidy(&self) -> bool {
-        let now = self.clock.now();
-        loop {
-            let removed = match self.authority.remove_ended(now.plus(-self.settings.retention), TIDY_BATCH).await {
-                Ok(removed) => removed,
-                Err(error) => {
-                    tracing::warn!(%error, "ended orders and authorizations could not be removed");
-                    return false;
-                }
-            };
-            if removed < TIDY_BATCH {
-                break;
-            }
-        }
-        match self.authority.remove_strangers(now.plus(-self.settings.strangers), TIDY_BATCH).await {
-            Ok(_) => true,
+        match self.try_tidy(self.clock.now()).await {
+            Ok(()) => true,
             Err(error) => {
-                tracing::warn!(%error, "accounts without a membership could not be removed");
+                tracing::warn!(%error, "what has ended could not be removed");
                 false
             }
         }
+    }
+
+    async fn try_tidy(&self, now: Timestamp) -> crate::authority::Result<()> {
+        while self.authority.remove_ended(now.plus(-self.settings.retention), TIDY_BATCH).await? >= TIDY_BATCH {}
+        self.authority.remove_strangers(now.plus(-self.settings.strangers), TIDY_BATCH).await?;
+        while self.authority.seal_audit(now.plus(-self.settings.seal_audit_after), now).await? {}
+        Ok(())
     }
 }
 

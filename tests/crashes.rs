@@ -141,7 +141,7 @@ struct Process {
     worker: tokio::task::JoinHandle<()>,
 }
 
-fn authority(store: Arc<dyn Store>, hierarchy: &Hierarchy) -> Authority {
+fn authority(store: Arc<dyn Store>, hierarchy: &Hierarchy, state: &Path) -> Authority {
     let settings = authority::Settings {
         order_lifetime: 3_600,
         pending_lifetime: 3_600,
@@ -156,6 +156,7 @@ fn authority(store: Arc<dyn Store>, hierarchy: &Hierarchy) -> Authority {
             not_after: hierarchy.issuing.not_after(),
         }],
         renewal_retry_after: 3_600,
+        state_directory: state.to_owned(),
     };
     let profile = toml::from_str(
         r#"name = "sote-server"
@@ -169,7 +170,7 @@ fn authority(store: Arc<dyn Store>, hierarchy: &Hierarchy) -> Authority {
 
 impl Process {
     async fn start(store: Arc<dyn Store>, hierarchy: &Hierarchy, directory: &Path, dns: &DnsResponder) -> Self {
-        let authority = authority(Arc::clone(&store), hierarchy);
+        let authority = authority(Arc::clone(&store), hierarchy, &directory.join("state"));
         let issuers = Arc::new(hierarchy.issuers(directory, BootId::mint(now())));
         // A process that fails here ends here; the next run does the same again.
         let _ = issuers.load_crls(store.as_ref(), now()).await;
@@ -277,8 +278,8 @@ impl Client {
     }
 }
 
-async fn prepared_organisation(store: Arc<dyn Store>, hierarchy: &Hierarchy) -> NewInvitation {
-    let authority = authority(store, hierarchy);
+async fn prepared_organisation(store: Arc<dyn Store>, hierarchy: &Hierarchy, state: &Path) -> NewInvitation {
+    let authority = authority(store, hierarchy, state);
     let organisation = AddOrganisation {
         business_id: "0245437-2".parse().unwrap(),
         language: Default::default(),
@@ -312,7 +313,7 @@ async fn issuance_with(failure: Failure) -> bool {
     let state = directory.join("state");
 
     let sled: Arc<dyn Store> = Arc::new(SledStore::create(&state, Options::default(), now()).unwrap());
-    let invitation = prepared_organisation(Arc::clone(&sled), &hierarchy).await;
+    let invitation = prepared_organisation(Arc::clone(&sled), &hierarchy, &state).await;
     let mut client = Client {
         key: AccountKey::generate(JwsAlgorithm::Es256).unwrap(),
         certified: CertificateKey::generate(KeyKind::EcP256).unwrap(),

@@ -15,6 +15,7 @@ mod terms;
 mod unfinished;
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 pub use accounts::{AccountOutcome, NewAccountRequest};
@@ -51,8 +52,10 @@ pub struct Settings {
     pub verification_lifetime: i64,
     /// The issuers, as far as decisions need them.
     pub issuers: Vec<IssuerFacts>,
-    /// How often clients shall ask for renewal information.
+    /// After how many seconds clients shall ask for renewal information again.
     pub renewal_retry_after: u64,
+    /// The state directory, for the sealed segments of the audit trail.
+    pub state_directory: PathBuf,
 }
 
 /// The terms of service.
@@ -85,6 +88,8 @@ pub struct Authority {
     profiles: Arc<BTreeMap<ProfileName, Profile>>,
     invitation_keys: Arc<InvitationKeys>,
     recorded_refusals: Arc<Mutex<RecordedRefusals>>,
+    /// Who proposed to accept the clock, and when.
+    clock_proposal: Arc<Mutex<Option<(String, Timestamp)>>>,
 }
 
 /// Why a use case did not do what it was asked.
@@ -150,6 +155,7 @@ impl Authority {
             profiles: Arc::new(profiles.into_iter().map(|profile| (profile.name.clone(), profile)).collect()),
             invitation_keys: Arc::new(invitation_keys),
             recorded_refusals: Arc::default(),
+            clock_proposal: Arc::default(),
         }
     }
 

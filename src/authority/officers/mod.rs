@@ -1,5 +1,6 @@
 //! What registration officers and operators do over the admin socket. Each act is an audit entry with the officer's name.
 
+pub mod audit;
 pub mod certificates;
 pub mod invitations;
 pub mod organisations;
