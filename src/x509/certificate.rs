@@ -333,3 +333,100 @@ fn url(name: &GeneralName) -> Option<String> {
         | GeneralName::RegisteredId(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::x509::KeyUsage;
+    use crate::x509::tests::authority::{self, dns};
+
+    #[test]
+    fn what_was_meant_is_read_back() {
+        let content = authority::server_content();
+        let certificate = Certificate::parse(&authority::certificate(&content)).unwrap();
+        assert_eq!(certificate.tbs_der(), content.tbs_der().unwrap());
+        assert_eq!((certificate.serial(), certificate.subject()), (&content.serial, &content.subject));
+        assert_eq!((certificate.not_before(), certificate.not_after()), (content.not_before, content.not_after));
+        assert_eq!(certificate.alternative_names(), content.alternative_names);
+        assert_eq!(certificate.authority_key(), content.issuer_key.as_ref());
+        assert_eq!(certificate.subject_key(), Some(&KeyIdentifier::of(&authority::key(2))));
+        assert_eq!(certificate.crl_url(), content.crl_url.as_deref());
+        assert_eq!(certificate.ocsp_url(), content.ocsp_url.as_deref());
+        assert_eq!(certificate.issuer_url(), content.issuer_url.as_deref());
+        assert_eq!(certificate.extended_key_usage(), content.extended_key_usage);
+        assert_eq!(certificate.key_usage(), Some(KeyUsage::DigitalSignature.into()));
+        assert!(!certificate.is_authority() && certificate.is_signed_with(authority::ALGORITHM));
+        let issuer = Certificate::parse(&authority::certificate(&authority::issuer_content())).unwrap();
+        assert!(issuer.is_authority() && issuer.path_length() == Some(0));
+        assert_eq!(issuer.not_after().to_string(), "2050-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn a_signature_verifies_with_the_issuers_key_and_no_other() {
+        let certificate = Certificate::parse(&authority::certificate(&authority::server_content())).unwrap();
+        assert!(certificate.verify_signed_by(&authority::key(1)).is_ok());
+        assert!(certificate.verify_signed_by(&authority::key(2)).is_err());
+    }
+
+    #[test]
+    fn both_ends_belong_to_the_validity() {
+        let certificate = Certificate::parse(&authority::certificate(&authority::server_content())).unwrap();
+        let (begins, ends) = (certificate.not_before(), certificate.not_after());
+        assert!(certificate.is_valid_at(begins) && certificate.is_valid_at(ends));
+        assert!(!certificate.is_valid_at(begins.plus(-1)) && !certificate.is_valid_at(ends.plus(1)));
+    }
+
+    #[test]
+    fn a_chain_reads_back_from_pem() {
+        let chain =
+            [authority::server_content(), authority::issuer_content()].map(|content| authority::certificate(&content));
+        let text = pem::chain(chain.iter().map(Vec::as_slice));
+        let read = Certificate::parse_pem_chain(&text).unwrap();
+        assert_eq!(read.iter().map(Certificate::der).collect::<Vec<_>>(), chain);
+        assert_eq!(Certificate::parse_pem_chain("").unwrap_err(), CertificateError::Empty);
+    }
+
+    #[test]
+    fn addresses_and_critical_names_of_an_empty_subject_are_written() {
+        let mut content = authority::server_content();
+        content.subject = DistinguishedName::new::<&str>([]).unwrap();
+        content.alternative_names = vec![dns("a.example.fi").into()];
+        let certificate = Certificate::parse(&authority::certificate(&content)).unwrap();
+        assert!(certificate.extension(&rfc5280::ID_CE_SUBJECT_ALT_NAME).unwrap().0);
+    }
+
+    #[test]
+    fn a_content_that_cannot_be_said_is_an_error() {
+        let mut content = authority::server_content();
+        content.alternative_names = vec![AlternativeName::Uri("http://a.example.fi".to_owned())];
+        assert!(content.tbs_der().is_err());
+        let mut content = authority::server_content();
+        content.crl_url = Some("http://å.example.fi/".to_owned());
+        assert!(content.tbs_der().is_err());
+        let mut content = authority::server_content();
+        content.policies[0].notice = Some("a".repeat(201));
+        assert!(content.tbs_der().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_spoiled_certificate_never_panics_and_never_verifies(
+            index in any::<prop::sample::Index>(),
+            octet in any::<u8>(),
+        ) {
+            let mut der = authority::certificate(&authority::server_content());
+            let index = index.index(der.len());
+            prop_assume!(der[index] != octet);
+            der[index] = octet;
+            let verified = Certificate::parse(&der).is_ok_and(|found| found.verify_signed_by(&authority::key(1)).is_ok());
+            prop_assert!(!verified);
+        }
+
+        #[test]
+        fn arbitrary_octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(Certificate::parse(&octets).is_err());
+        }
+    }
+}

@@ -333,3 +333,103 @@ fn entry(element: Element<'_>) -> Result<RevokedEntry, DerError> {
         invalidity_date: invalid.map(from_generalized),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::x509::tests::authority::{self, ALGORITHM, time as at};
+
+    fn content() -> CrlContent {
+        CrlContent {
+            issuer: authority::name("Issuer"),
+            issuer_key: KeyIdentifier::of(&authority::key(1)),
+            algorithm: ALGORITHM,
+            number: 128,
+            this_update: at("2049-12-31T12:00:00Z"),
+            next_update: at("2050-01-01T12:00:00Z"),
+            distribution_point: Some("http://pki.example.fi/crl/sote/3.crl".to_owned()),
+        }
+    }
+
+    fn entries() -> Vec<RevokedEntry> {
+        let entry = |serial: &str, reason, invalidity_date| RevokedEntry {
+            serial: serial.parse().unwrap(),
+            date: at("2027-01-02T03:04:05Z"),
+            reason,
+            invalidity_date,
+        };
+        vec![
+            entry("0199C1A2B3C4D5E6F708192A3B4C5D6E", None, None),
+            entry("FF", Some(RevocationReason::KeyCompromise), Some(at("2026-12-24T00:00:00Z"))),
+            entry("1", Some(RevocationReason::AaCompromise), None),
+        ]
+    }
+
+    fn list(content: &CrlContent, entries: &[RevokedEntry]) -> Vec<u8> {
+        let entries: Vec<Vec<u8>> = entries.iter().map(RevokedEntry::to_der).collect();
+        let tbs = content.tbs_der(&entries).unwrap();
+        assembled_crl(&tbs, ALGORITHM, &authority::sign(1, &tbs))
+    }
+
+    #[test]
+    fn a_list_reads_back_and_verifies() {
+        let crl = Crl::parse(&list(&content(), &entries())).unwrap();
+        assert_eq!(crl.entries(), entries());
+        assert_eq!((crl.number(), crl.this_update()), (Some(128), content().this_update));
+        assert_eq!(crl.next_update(), Some(content().next_update));
+        assert_eq!(crl.distribution_point(), content().distribution_point.as_deref());
+        assert_eq!(crl.authority_key(), Some(&content().issuer_key));
+        assert_eq!(crl.entry(&"ff".parse().unwrap()), Some(&entries()[1]));
+        assert_eq!(crl.entry(&"fe".parse().unwrap()), None);
+        assert!(crl.verify_signed_by(&authority::key(1)).is_ok() && crl.verify_signed_by(&authority::key(2)).is_err());
+    }
+
+    #[test]
+    fn an_empty_list_has_no_list_at_all() {
+        let crl = Crl::parse(&list(&content(), &[])).unwrap();
+        assert!(crl.entries().is_empty());
+        let signed = Signed::parse(crl.der()).unwrap();
+        assert_eq!(Element::only(signed.tbs).unwrap().children().unwrap().len(), 6);
+    }
+
+    #[test]
+    fn x509_cert_reads_the_same_list() {
+        use der::Decode;
+        let der = list(&content(), &entries());
+        let read = x509_cert::crl::CertificateList::<x509_cert::certificate::Rfc5280>::from_der(&der).unwrap();
+        assert_eq!(read.tbs_cert_list.revoked_certificates.as_ref().unwrap().len(), 3);
+        assert_eq!(read.to_der().unwrap(), der);
+        let point = &read.tbs_cert_list.crl_extensions.as_ref().unwrap()[2];
+        assert!(point.critical && point.extn_id == ISSUING_DISTRIBUTION_POINT);
+    }
+
+    #[test]
+    fn a_list_with_an_unknown_critical_extension_is_refused() {
+        let strange = made(rfc5280::ID_CE_DELTA_CRL_INDICATOR, true, &1u8).unwrap();
+        assert!(all_critical_known(&[strange]).is_err());
+    }
+
+    #[test]
+    fn an_ordinary_entry_is_short() {
+        assert!(entries()[0].to_der().len() <= 35 && entries()[1].to_der().len() <= 80);
+    }
+
+    proptest! {
+        #[test]
+        fn a_spoiled_list_never_panics_and_never_verifies(index in any::<prop::sample::Index>(), octet in any::<u8>()) {
+            let mut der = list(&content(), &entries());
+            let index = index.index(der.len());
+            prop_assume!(der[index] != octet);
+            der[index] = octet;
+            let verified = Crl::parse(&der).is_ok_and(|found| found.verify_signed_by(&authority::key(1)).is_ok());
+            prop_assert!(!verified);
+        }
+
+        #[test]
+        fn arbitrary_octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(Crl::parse(&octets).is_err());
+        }
+    }
+}

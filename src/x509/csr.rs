@@ -229,3 +229,104 @@ const INTERPRETED: [ObjectIdentifier; 5] = [
     rfc5280::ID_CE_EXT_KEY_USAGE,
     TLS_FEATURE,
 ];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::x509::tests::authority;
+
+    const WITH_NAMES: &[u8] = include_bytes!("../../tests/vectors/x509/csr-ec-san.der");
+    const EMPTY_SUBJECT: &[u8] = include_bytes!("../../tests/vectors/x509/csr-ec-empty-subject.der");
+    const SHA_1: &[u8] = include_bytes!("../../tests/vectors/x509/csr-ec-sha1.der");
+    const MUCH: &[u8] = include_bytes!("../../tests/vectors/x509/csr-rsa-much.der");
+    const SMALL: &[u8] = include_bytes!("../../tests/vectors/x509/csr-rsa-1024.der");
+    const ED25519: &[u8] = include_bytes!("../../tests/vectors/x509/csr-ed25519.der");
+
+    fn identifiers(der: &[u8]) -> Vec<String> {
+        CertificateRequest::parse(der).unwrap().identifiers().iter().map(Identifier::value).collect()
+    }
+
+    fn named(common_name: &str) -> Vec<u8> {
+        authority::request(&authority::name(common_name), &[])
+    }
+
+    #[test]
+    fn names_stand_in_the_common_name_and_in_the_alternative_names_and_count_once() {
+        assert_eq!(identifiers(WITH_NAMES), ["a.example.fi", "*.b.example.fi"]);
+        assert_eq!(identifiers(EMPTY_SUBJECT), ["a.example.fi"]);
+        assert_eq!(identifiers(&named("B.Example.FI")), ["b.example.fi"]);
+    }
+
+    #[test]
+    fn a_common_name_that_is_no_dns_name_of_two_labels_says_nothing() {
+        for common_name in ["localhost", "Keskustan apteekki", "192.0.2.1", "a_b.example.fi"] {
+            assert!(identifiers(&named(common_name)).is_empty(), "{common_name}");
+        }
+    }
+
+    #[test]
+    fn everything_that_a_request_asks_for_is_told() {
+        let request = CertificateRequest::parse(MUCH).unwrap();
+        let asked = request.extensions();
+        assert_eq!(request.organisation_identifiers().collect::<Vec<_>>(), ["NTRFI-0245437-2"]);
+        assert_eq!(asked.alternative_names[1], AlternativeName::Email("it@example.fi".to_owned()));
+        assert_eq!(asked.extended_key_usage.len(), 2);
+        assert!(asked.tls_feature && asked.key_usage.is_some() && asked.constraint.is_none());
+    }
+
+    #[test]
+    fn ed25519_and_every_hash_of_sha_2_are_read() {
+        assert!(CertificateRequest::parse(ED25519).is_ok());
+        assert!(CertificateRequest::parse(EMPTY_SUBJECT).is_ok(), "P-256 with SHA-384");
+    }
+
+    #[test]
+    fn sha_1_and_small_keys_are_refused_by_their_name() {
+        let refusal = CertificateRequest::parse(SHA_1).unwrap_err();
+        assert!(matches!(&refusal, CsrError::Algorithm(name) if name.contains("1.2.840.10045.4.1")), "{refusal}");
+        let refusal = CertificateRequest::parse(SMALL).unwrap_err();
+        assert!(matches!(&refusal, CsrError::Key(_)) && refusal.to_string().contains("1024"), "{refusal}");
+    }
+
+    #[test]
+    fn a_request_for_another_key_or_with_octets_behind_it_is_refused() {
+        let mut der = WITH_NAMES.to_vec();
+        let subject = der.windows(8).position(|window| window == b"Apteekki").unwrap();
+        der[subject] = b'a';
+        assert_eq!(CertificateRequest::parse(&der).unwrap_err(), CsrError::Signature);
+        let mut der = WITH_NAMES.to_vec();
+        der.push(0);
+        assert!(matches!(CertificateRequest::parse(&der), Err(CsrError::Malformed(_))));
+        assert_eq!(CertificateRequest::parse(&vec![0x30; LARGEST_REQUEST + 1]).unwrap_err(), CsrError::TooLarge);
+    }
+
+    #[test]
+    fn extensions_that_are_requested_twice_are_refused() {
+        let staple = extension::extension(TLS_FEATURE, false, &vec![5u8]).unwrap();
+        let once = authority::extension_request(std::slice::from_ref(&staple));
+        let subject = authority::name("a.example.fi");
+        assert!(CertificateRequest::parse(&authority::request(&subject, std::slice::from_ref(&once))).is_ok());
+        let twice = authority::request(&subject, &[once.clone(), once]);
+        assert!(matches!(CertificateRequest::parse(&twice), Err(CsrError::Malformed(_))));
+        let same = authority::request(&subject, &[authority::extension_request(&[staple.clone(), staple])]);
+        assert!(matches!(CertificateRequest::parse(&same), Err(CsrError::Malformed(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn a_spoiled_request_is_refused_and_never_panics(index in any::<prop::sample::Index>(), octet in any::<u8>()) {
+            let mut der = WITH_NAMES.to_vec();
+            let index = index.index(der.len());
+            prop_assume!(der[index] != octet);
+            der[index] = octet;
+            prop_assert!(CertificateRequest::parse(&der).is_err());
+        }
+
+        #[test]
+        fn arbitrary_octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(CertificateRequest::parse(&octets).is_err());
+        }
+    }
+}

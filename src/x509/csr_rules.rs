@@ -53,3 +53,35 @@ pub fn check(request: &CertificateRequest, profile_usages: &[ObjectIdentifier]) 
 fn shown(name: &AlternativeName) -> String {
     name.to_string().chars().take(120).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use const_oid::db::rfc5280;
+
+    use super::*;
+
+    fn checked(der: &[u8], usages: &[ObjectIdentifier]) -> Result<(), CsrRefusal> {
+        check(&CertificateRequest::parse(der).unwrap(), usages)
+    }
+
+    #[test]
+    fn an_authoritys_certificate_is_refused() {
+        let der = include_bytes!("../../tests/vectors/x509/csr-ec-authority.der");
+        assert_eq!(checked(der, &[]), Err(CsrRefusal::Authority));
+    }
+
+    #[test]
+    fn an_extended_usage_outside_the_profile_and_an_email_address_are_refused() {
+        let der = include_bytes!("../../tests/vectors/x509/csr-rsa-much.der");
+        let server = rfc5280::ID_KP_SERVER_AUTH;
+        let code = rfc5280::ID_KP_CODE_SIGNING;
+        assert_eq!(checked(der, &[server]), Err(CsrRefusal::ExtendedUsage(code)));
+        let refusal = checked(der, &[server, code]).unwrap_err();
+        assert_eq!(refusal, CsrRefusal::AlternativeName("email:it@example.fi".to_owned()));
+    }
+
+    #[test]
+    fn an_ordinary_request_is_accepted() {
+        assert_eq!(checked(include_bytes!("../../tests/vectors/x509/csr-ec-san.der"), &[]), Ok(()));
+    }
+}

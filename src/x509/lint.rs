@@ -137,3 +137,150 @@ impl Findings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use const_oid::db::rfc5280;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::x509::tests::authority::{self, dns, expectations};
+    use crate::x509::{CertificateContent, Constraints, KeyUsage, NameAttribute};
+
+    /// The findings when `change` makes the certificate another than the one that was meant.
+    fn changed(change: impl FnOnce(&mut CertificateContent)) -> String {
+        let mut content = authority::server_content();
+        let expected = expectations(CertificateKind::EndEntity, &content);
+        change(&mut content);
+        found(&content, &expected)
+    }
+
+    /// The findings when `change` makes the certificate and what was meant the same, but wrong.
+    fn meant(change: impl FnOnce(&mut CertificateContent)) -> String {
+        let mut content = authority::server_content();
+        change(&mut content);
+        found(&content, &expectations(CertificateKind::EndEntity, &content))
+    }
+
+    fn found(content: &CertificateContent, expected: &LintExpectations) -> String {
+        let findings = findings(&content.tbs_der().unwrap(), expected);
+        findings.iter().map(|finding| format!("{finding}\n")).collect()
+    }
+
+    #[test]
+    fn certificates_of_every_kind_pass_as_they_are_meant() {
+        let kinds = [
+            (CertificateKind::EndEntity, authority::server_content()),
+            (CertificateKind::OcspResponder, authority::responder_content()),
+            (CertificateKind::Authority, authority::issuer_content()),
+        ];
+        for (kind, content) in kinds {
+            assert_eq!(found(&content, &expectations(kind, &content)), "");
+            let linted = Linted::check(content.tbs_der().unwrap(), &expectations(kind, &content)).unwrap();
+            assert_eq!(linted.tbs_der(), content.tbs_der().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_says_something_else_than_was_meant_is_found() {
+        type Change = fn(&mut CertificateContent);
+        let changes: [(Change, &str); 17] = [
+            (|c| c.serial = "0199C1A2B3C4D5E6F708192A3B4C5D70".parse().unwrap(), "not the one that was recorded"),
+            (|c| c.issuer = authority::name("Another"), "the issuer is not"),
+            (|c| c.issuer_key = None, "authority key identifier"),
+            (|c| c.subject = authority::name("a.example.fi"), "the subject is not"),
+            (|c| c.public_key = authority::key(3), "the key is not"),
+            (|c| c.not_after = c.not_after.plus(1), "the validity is not"),
+            (|c| c.algorithm = SigningAlgorithm::EcdsaP384Sha384, "signature algorithm"),
+            (|c| c.alternative_names.truncate(1), "not the ones that were authorized"),
+            (|c| c.alternative_names.push(dns("c.example.fi").into()), "not the ones that were authorized"),
+            (|c| c.alternative_names.push(dns("a.example.fi").into()), "twice"),
+            (|c| c.key_usage |= KeyUsage::KeyCertSign, "an authority's"),
+            (|c| c.extended_key_usage.push(rfc5280::ID_KP_CODE_SIGNING), "extended key usages"),
+            (|c| c.policies.clear(), "the policies are not"),
+            (|c| c.policies[0].notice = None, "other qualifiers"),
+            (|c| c.crl_url = Some("http://pki.example.fi/crl/sote/4.crl".to_owned()), "the CRL URL is not"),
+            (|c| c.ocsp_url = None, "the OCSP URL is not"),
+            (|c| c.constraints = Constraints::Authority { path_length: None }, "CA:TRUE"),
+        ];
+        for (change, text) in changes {
+            let found = changed(change);
+            assert!(found.contains(text), "{text}: {found}");
+        }
+        assert!(changed(|c| c.ocsp_no_check = true).contains("ocsp-nocheck"));
+        assert!(changed(|c| c.issuer_url = None).contains("the issuer URL"));
+    }
+
+    #[test]
+    fn a_certificate_that_was_meant_wrongly_is_found_too() {
+        assert!(meant(|c| c.not_after = c.not_before).contains("ends before it begins"));
+        assert!(meant(|c| c.not_after = c.not_before.plus_years(2)).contains("longer than two years"));
+        assert_eq!(meant(|c| c.not_after = c.not_before.plus_years(2).plus(-1)), "");
+        assert!(meant(|c| c.serial = "0A".parse().unwrap()).contains("less than 64 bits"));
+        assert!(meant(|c| c.crl_url = Some("https://pki.example.fi/x.crl".to_owned())).contains("not an http URL"));
+        assert!(meant(|c| c.crl_url = None).contains("there is no CRL URL"));
+        assert!(meant(|c| c.key_usage |= KeyUsage::KeyEncipherment).contains("an EC key cannot encipher"));
+        assert!(meant(|c| c.key_usage = KeyUsages::default()).contains("there is no key usage"));
+        assert!(
+            meant(|c| c.extended_key_usage = vec![rfc5280::ANY_EXTENDED_KEY_USAGE]).contains("anyExtendedKeyUsage")
+        );
+        assert!(meant(|c| c.policies.clear()).contains("there is no policy"));
+        assert!(meant(|c| c.subject = authority::name("c.example.fi")).contains("none of the alternative names"));
+        let two = [(NameAttribute::Country, "FI"), (NameAttribute::Country, "SE")];
+        assert!(meant(|c| c.subject = DistinguishedName::new(two).unwrap()).contains("C more than once"));
+    }
+
+    #[test]
+    fn a_certificate_does_not_outlive_its_issuer() {
+        let content = authority::server_content();
+        let mut expected = expectations(CertificateKind::EndEntity, &content);
+        expected.issuer_ends = Some(content.not_after.plus(-1));
+        assert!(found(&content, &expected).contains("outlives its issuer"));
+    }
+
+    #[test]
+    fn names_of_other_string_types_and_lengths_are_found() {
+        let content = authority::server_content();
+        let expected = expectations(CertificateKind::EndEntity, &content);
+        let tbs = content.tbs_der().unwrap();
+        let place = tbs.windows(14).position(|window| window.ends_with(b"a.example.fi") && window[0] == 0x0c).unwrap();
+        let mut spoiled = tbs.clone();
+        spoiled[place] = 0x13;
+        let found: String = findings(&spoiled, &expected).iter().map(Finding::to_string).collect();
+        assert!(found.contains("CN is a string of another type"), "{found}");
+    }
+
+    #[test]
+    fn a_default_value_that_is_written_is_not_canonical() {
+        use crate::x509::der_element::{Element, SEQUENCE, constructed, encoded};
+        let content = authority::server_content();
+        let tbs = content.tbs_der().unwrap();
+        let mut parts: Vec<Vec<u8>> =
+            Element::only(&tbs).unwrap().children().unwrap().iter().map(|part| part.whole.to_vec()).collect();
+        let list = parts.pop().unwrap();
+        let list = Element::only(Element::only(&list).unwrap().content).unwrap();
+        let mut extensions: Vec<Vec<u8>> = list.children().unwrap().iter().map(|part| part.whole.to_vec()).collect();
+        let inner: Vec<&[u8]> =
+            Element::only(&extensions[0]).unwrap().children().unwrap().iter().map(|part| part.whole).collect();
+        let spoiled = encoded(SEQUENCE, &[inner[0], &[0x01, 0x01, 0x00], inner[1]]);
+        extensions[0] = spoiled;
+        let extensions: Vec<&[u8]> = extensions.iter().map(Vec::as_slice).collect();
+        parts.push(encoded(constructed(3), &[&encoded(SEQUENCE, &extensions)]));
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let expected = expectations(CertificateKind::EndEntity, &content);
+        let found = findings(&encoded(SEQUENCE, &parts), &expected);
+        assert!(!found.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn every_spoiled_octet_is_found(index in any::<prop::sample::Index>(), octet in any::<u8>()) {
+            let content = authority::server_content();
+            let mut tbs = content.tbs_der().unwrap();
+            let index = index.index(tbs.len());
+            prop_assume!(tbs[index] != octet);
+            tbs[index] = octet;
+            prop_assert!(!findings(&tbs, &expectations(CertificateKind::EndEntity, &content)).is_empty());
+        }
+    }
+}

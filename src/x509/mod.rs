@@ -17,6 +17,8 @@ mod name;
 pub mod ocsp;
 pub mod pem;
 mod signed;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use alternative_name::AlternativeName;
 pub use certificate::{Certificate, CertificateError};

@@ -238,3 +238,125 @@ fn reason_code(element: &Element<'_>) -> Result<u8, DerError> {
 fn time(element: &Element<'_>) -> Result<Timestamp, DerError> {
     GeneralizedTime::from_der(element.whole).map(from_generalized).map_err(|_| DerError("a time is malformed"))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::x509::ocsp::{CertIdHash, OcspContent, assembled_ocsp_response};
+    use crate::x509::tests::authority::{self, ALGORITHM, time as at};
+    use crate::x509::{CertificateContent, KeyIdentifier};
+
+    const NOW: &str = "2026-11-24T10:00:01Z";
+
+    fn id() -> CertId {
+        CertId::new(CertIdHash::Sha1, &authority::name("Issuer"), &authority::key(1), &"0A".parse().unwrap())
+    }
+
+    fn response(status: CertificateStatus, signer: usize, certificate: Option<&CertificateContent>) -> Vec<u8> {
+        let answer = OcspAnswer {
+            certificate: id(),
+            status,
+            this_update: at(NOW),
+            next_update: Some(at(NOW).plus(86_400)),
+            archive_cutoff: Some(at("2026-01-01T00:00:00Z")),
+        };
+        let content = OcspContent {
+            responder: authority::key(signer),
+            produced_at: at(NOW),
+            answers: vec![answer],
+            nonce: Some(Nonce::from_bytes(&[9; 32]).unwrap()),
+        };
+        let tbs = content.tbs_der();
+        let certificate = certificate.map(authority::certificate);
+        assembled_ocsp_response(&tbs, ALGORITHM, &authority::sign(signer, &tbs), certificate.as_deref())
+    }
+
+    fn issuer() -> Certificate {
+        Certificate::parse(&authority::certificate(&authority::issuer_content())).unwrap()
+    }
+
+    fn verified(der: &[u8]) -> Result<(), OcspVerifyError> {
+        OcspResponse::parse(der)?.verify(&issuer(), at(NOW))
+    }
+
+    #[test]
+    fn every_status_reads_back_and_verifies() {
+        let statuses = [
+            CertificateStatus::Good,
+            CertificateStatus::Unknown,
+            CertificateStatus::Revoked { time: at("2026-11-01T00:00:00Z"), reason: None },
+            CertificateStatus::Revoked { time: at(NOW), reason: Some(RevocationReason::KeyCompromise) },
+        ];
+        for status in statuses {
+            let der = response(status, 3, Some(&authority::responder_content()));
+            assert_eq!(verified(&der), Ok(()));
+            let read = OcspResponse::parse(&der).unwrap();
+            let answer = read.answer(&id()).unwrap();
+            assert_eq!((answer.status, answer.next_update), (status, Some(at(NOW).plus(86_400))));
+            assert_eq!(read.nonce().unwrap().as_bytes(), [9; 32]);
+        }
+    }
+
+    #[test]
+    fn the_issuer_may_sign_itself() {
+        assert_eq!(verified(&response(CertificateStatus::Good, 1, None)), Ok(()));
+    }
+
+    #[test]
+    fn a_responder_that_the_issuer_did_not_appoint_is_not_believed() {
+        let refused = |certificate: Option<&CertificateContent>, signer| {
+            assert_eq!(
+                verified(&response(CertificateStatus::Good, signer, certificate)),
+                Err(OcspVerifyError::Responder)
+            );
+        };
+        refused(None, 3);
+        refused(Some(&authority::responder_content()), 2);
+        refused(Some(&authority::server_content()), 2);
+        let mut ended = authority::responder_content();
+        ended.not_after = at(NOW).plus(-1);
+        refused(Some(&ended), 3);
+        let mut of_another = authority::responder_content();
+        of_another.issuer = authority::name("Another");
+        refused(Some(&of_another), 3);
+    }
+
+    #[test]
+    fn a_refusal_is_told_apart_from_an_answer() {
+        let refusals = [
+            OcspRefusal::MalformedRequest,
+            OcspRefusal::InternalError,
+            OcspRefusal::TryLater,
+            OcspRefusal::SignatureRequired,
+            OcspRefusal::Unauthorized,
+        ];
+        for refusal in refusals {
+            assert_eq!(OcspResponse::parse(&refusal.to_der()).unwrap_err(), OcspVerifyError::Refused(refusal));
+        }
+        assert_eq!(OcspRefusal::TryLater.to_der(), [0x30, 0x03, 0x0a, 0x01, 0x03]);
+    }
+
+    #[test]
+    fn the_key_identifier_of_certificates_is_not_the_responders() {
+        assert_ne!(responder_key_hash(&authority::key(3)), KeyIdentifier::of(&authority::key(3)).as_bytes());
+    }
+
+    proptest! {
+        #[test]
+        fn a_spoiled_response_never_panics_and_keeps_its_answer(
+            index in any::<prop::sample::Index>(),
+            octet in any::<u8>(),
+        ) {
+            let mut der = response(CertificateStatus::Good, 1, None);
+            let (whole, index) = (OcspResponse::parse(&der).unwrap(), index.index(der.len()));
+            der[index] = octet;
+            if let Ok(read) = OcspResponse::parse(&der)
+                && read.verify(&issuer(), at(NOW)).is_ok()
+            {
+                prop_assert_eq!(read.answers(), whole.answers());
+            }
+        }
+    }
+}
