@@ -11,8 +11,9 @@ use jiff::tz::TimeZone;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// The year 9999 ends here: later times have no RFC 5280 form.
-const LAST: i64 = 253_402_300_799;
+/// The last time that can be shown in every time zone, 9999-12-30T22:00:00Z. Later ones, such as the 99991231235959Z of a
+/// certificate without an end (RFC 5280 §4.1.2.5), become this one.
+const LAST: i64 = 253_402_207_200;
 
 impl Timestamp {
     /// The time `seconds` after 1970, held within the years 1970 to 9999.
@@ -210,6 +211,14 @@ mod tests {
     #[test]
     fn two_years_after_a_leap_day_is_the_28th() {
         assert_eq!(time("2028-02-29T10:00:00Z").plus_years(2).to_string(), "2030-02-28T10:00:00Z");
+    }
+
+    #[test]
+    fn the_last_time_can_be_shown_like_any_other() {
+        let last = Timestamp::from_seconds(i64::MAX);
+        assert_eq!(last.to_string(), "9999-12-30T22:00:00Z");
+        assert_eq!(last.plus_years(1).plus(1), last);
+        assert!(last.end_of_helsinki_day() <= last);
     }
 
     #[test]

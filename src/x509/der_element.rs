@@ -17,8 +17,8 @@ pub(crate) const SEQUENCE: u8 = 0x30;
 pub(crate) const SET: u8 = 0x31;
 
 const NULL: u8 = 0x05;
-const UTF8_STRING: u8 = 0x0c;
-const IA5_STRING: u8 = 0x16;
+pub(crate) const UTF8_STRING: u8 = 0x0c;
+pub(crate) const IA5_STRING: u8 = 0x16;
 const CONSTRUCTED: u8 = 0x20;
 const CLASS: u8 = 0xc0;
 

@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashSet};
 
 use const_oid::ObjectIdentifier;
-use const_oid::db::rfc5280;
+use const_oid::db::{rfc5280, rfc5912};
 use der::asn1::OctetString;
 use der::{Decode, Encode};
 use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::certpolicy::PolicyInformation;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
     AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies, CrlDistributionPoints,
@@ -16,7 +17,7 @@ use x509_cert::ext::pkix::{
 use super::rules::Tbs;
 use super::{CertificateKind, Findings, LintExpectations};
 use crate::public_key::PublicKey;
-use crate::x509::der_element::canonical;
+use crate::x509::der_element::{IA5_STRING, SEQUENCE, UTF8_STRING, canonical, encoded};
 use crate::x509::extension::{ACCESS_ISSUER, ACCESS_OCSP, OCSP_NO_CHECK};
 use crate::x509::{AlternativeName, CertificatePolicy, KeyIdentifier, KeyUsage};
 
@@ -183,12 +184,7 @@ impl<'a> Look<'a> {
         findings.require(oids == wanted, PROFILE, "the policies are not the profile's");
         let distinct = oids.iter().collect::<BTreeSet<_>>().len() == oids.len();
         findings.require(distinct, "RFC 5280 §4.2.1.4", "a policy stands there twice");
-        let qualifiers =
-            |policy: &CertificatePolicy| usize::from(policy.cps_url.is_some()) + usize::from(policy.notice.is_some());
-        let complete = found
-            .iter()
-            .zip(&self.expected.policies)
-            .all(|(policy, wanted)| policy.policy_qualifiers.as_ref().map_or(0, Vec::len) == qualifiers(wanted));
+        let complete = found.iter().zip(&self.expected.policies).all(|(policy, wanted)| says(policy, wanted));
         findings.require(complete, PROFILE, "the policies have other qualifiers than the profile's");
         self.expected.policies.iter().filter_map(|policy| policy.cps_url.as_deref()).for_each(|url| {
             findings.require(is_web_url(url), "RFC 5280 §4.2.1.4", "the practice statement has no URL");
@@ -292,6 +288,20 @@ impl<'a> Look<'a> {
         };
         findings.require(!needed || !found.is_empty(), PROFILE, &format!("there is no {what} URL"));
     }
+}
+
+/// Whether a policy has exactly the qualifiers that are wanted, in our order, and they say what is wanted.
+fn says(policy: &PolicyInformation, wanted: &CertificatePolicy) -> bool {
+    let cps = wanted.cps_url.iter().map(|url| (rfc5912::ID_QT_CPS, encoded(IA5_STRING, &[url.as_bytes()])));
+    let notice = wanted
+        .notice
+        .iter()
+        .map(|text| (rfc5912::ID_QT_UNOTICE, encoded(SEQUENCE, &[&encoded(UTF8_STRING, &[text.as_bytes()])])));
+    let found = policy.policy_qualifiers.iter().flatten().map(|qualifier| {
+        let value = qualifier.qualifier.as_ref().and_then(|value| value.to_der().ok()).unwrap_or_default();
+        (qualifier.policy_qualifier_id, value)
+    });
+    found.eq(cps.chain(notice))
 }
 
 fn is_web_url(url: &str) -> bool {
