@@ -1,0 +1,280 @@
+//! Holds `docs/protocol.md` against the code: every rule of the standards has its row, every row names files and tests that
+//! exist, the list of rules without a test cannot grow unseen, and the tables of resources and errors are those of the code.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use sote_acme::acme::problem::ProblemKind;
+use sote_acme::acme::route::{Proof, Route};
+
+/// The rows of the requirement table: a letter and its numbers, first and last.
+const ROWS: [(&str, u8, u8); 14] = [
+    ("T", 1, 13),
+    ("J", 1, 28),
+    ("G", 1, 6),
+    ("N", 1, 13),
+    ("E", 1, 7),
+    ("D", 1, 8),
+    ("A", 1, 22),
+    ("A", 30, 37),
+    ("A", 40, 44),
+    ("O", 1, 25),
+    ("O", 30, 34),
+    ("Z", 1, 26),
+    ("R", 1, 12),
+    ("S", 1, 6),
+];
+
+/// An id that could be one of any resource.
+const SAMPLE_ID: &str = "AZ2rAAAAAAAAAAAAAAAAAA";
+
+/// A row of the requirement table.
+struct Row {
+    id: String,
+    rule: String,
+    files: Vec<String>,
+    tests: Vec<String>,
+    departs: bool,
+}
+
+fn document() -> String {
+    read("docs/protocol.md")
+}
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn expected_ids() -> Vec<String> {
+    ROWS.into_iter()
+        .flat_map(|(letter, first, last)| (first..=last).map(move |number| format!("{letter}{number:02}")))
+        .collect()
+}
+
+fn is_id(text: &str) -> bool {
+    let mut characters = text.chars();
+    text.len() == 3
+        && characters.next().is_some_and(|c| c.is_ascii_uppercase())
+        && characters.all(|c| c.is_ascii_digit())
+}
+
+/// The cells of every table row.
+fn table_rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    let inner = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    inner.map(|line| line.split(" | ").map(str::trim).collect())
+}
+
+/// What stands between backticks.
+fn quoted(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn requirement_rows() -> Vec<Row> {
+    let document = document();
+    let rows = table_rows(&document).filter(|cells| cells.first().is_some_and(|id| is_id(id)));
+    rows.map(|cells| {
+        let [id, rule, files, tests] = cells[..] else { panic!("row {} has {} cells, not 4", cells[0], cells.len()) };
+        let (named, departs) = match tests.split_once("departs: ") {
+            Some((named, reason)) => {
+                assert!(reason.len() > 20, "row {id} departs and does not say why");
+                (named, true)
+            }
+            None => (tests, false),
+        };
+        Row { id: id.to_owned(), rule: rule.to_owned(), files: quoted(files), tests: quoted(named), departs }
+    })
+    .collect()
+}
+
+/// The ids of the list "Not yet tested", and the count that it states.
+fn not_yet_tested() -> (usize, BTreeSet<String>) {
+    let document = document();
+    let (_, section) = document.split_once("Not yet tested\n").expect("a section about what is not yet tested");
+    let count = section.lines().find_map(|line| line.strip_prefix("Count: ")).expect("a line \"Count: N\"");
+    let ids = section.lines().filter_map(|line| line.strip_prefix("- ")).map(str::to_owned).collect();
+    (count.parse().expect("the count is a number"), ids)
+}
+
+/// Whether `source` has a function `name` that the test harness runs: with a test attribute, not ignored.
+fn is_test(source: &str, name: &str) -> bool {
+    let lines: Vec<&str> = source.lines().map(str::trim_start).collect();
+    let is_function = |line: &&str| {
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        line.strip_prefix("fn ").and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with('('))
+    };
+    lines.iter().enumerate().filter(|(_, line)| is_function(line)).any(|(at, _)| {
+        let above = lines[..at].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        let attributes: Vec<_> = above.filter(|line| line.starts_with("#[")).collect();
+        let is_run = |line: &&&str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        attributes.iter().any(is_run) && !attributes.iter().any(|line| line.starts_with("#[ignore"))
+    })
+}
+
+#[test]
+fn every_rule_has_exactly_one_row() {
+    let found: Vec<String> = requirement_rows().into_iter().map(|row| row.id).collect();
+    assert_eq!(found, expected_ids());
+}
+
+#[test]
+fn every_row_says_what_it_demands_and_which_file_obeys() {
+    for row in requirement_rows() {
+        assert!(row.rule.len() > 5, "row {} says nothing", row.id);
+        assert!(!row.files.is_empty(), "row {} names no file that obeys", row.id);
+        for file in &row.files {
+            assert!(file.starts_with("src/"), "row {}: {file} is no source file", row.id);
+            read(file);
+        }
+    }
+}
+
+#[test]
+fn every_named_test_exists_and_is_run() {
+    let mut sources: BTreeMap<String, String> = BTreeMap::new();
+    for row in requirement_rows() {
+        for test in &row.tests {
+            let (file, name) =
+                test.split_once("::").unwrap_or_else(|| panic!("row {}: {test} is no FILE::TEST", row.id));
+            let source = sources.entry(file.to_owned()).or_insert_with(|| read(file));
+            assert!(is_test(source, name), "row {}: {file} has no test {name} that is run", row.id);
+        }
+    }
+}
+
+#[test]
+fn rows_without_a_test_depart_or_are_listed_and_counted() {
+    let untested: BTreeSet<String> =
+        requirement_rows().into_iter().filter(|row| row.tests.is_empty() && !row.departs).map(|row| row.id).collect();
+    let (count, listed) = not_yet_tested();
+    println!("not yet tested: {} rows: {}", listed.len(), listed.iter().cloned().collect::<Vec<_>>().join(" "));
+    assert_eq!(listed, untested, "the list \"Not yet tested\" and the table differ");
+    assert_eq!(count, listed.len(), "the count beside the list is wrong");
+}
+
+#[test]
+fn what_departs_is_told_in_its_section() {
+    let document = document();
+    let (_, section) = document.split_once("Where the server departs\n").expect("a section about departures");
+    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+    let told: Vec<&str> =
+        section.lines().filter_map(|line| line.strip_prefix("- **")?.split_once("**")).map(|(id, _)| id).collect();
+    let departing: Vec<String> = requirement_rows().into_iter().filter(|row| row.departs).map(|row| row.id).collect();
+    assert_eq!(told, departing);
+}
+
+#[test]
+fn the_table_of_errors_is_the_code_s() {
+    let document = document();
+    let told: BTreeSet<(String, u16)> = table_rows(&document)
+        .filter_map(|cells| match cells[..] {
+            [kind, status, _] => Some((quoted(kind).pop()?, status.parse().ok()?)),
+            _ => None,
+        })
+        .collect();
+    let known: BTreeSet<(String, u16)> =
+        ProblemKind::ALL.iter().map(|kind| (kind.name().to_owned(), kind.status())).collect();
+    assert_eq!(told, known);
+}
+
+#[test]
+fn the_table_of_resources_is_the_code_s() {
+    let document = document();
+    let mut seen = BTreeSet::new();
+    for cells in table_rows(&document) {
+        let [resource, methods, proof, _] = cells[..] else { continue };
+        let Some(proof) = proof_of(proof) else { continue };
+        let resource = quoted(resource).pop().expect("a resource between backticks");
+        let target = resource.replace("ID", SAMPLE_ID).replace("NAME", "revoked");
+        let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
+        let route = Route::parse(path, query).unwrap_or_else(|| panic!("{resource} is not served"));
+        assert_eq!(route.methods().join(", "), methods, "{resource}");
+        assert_eq!(route.proof(), proof, "{resource}");
+        seen.insert(kind_of(&route));
+    }
+    assert_eq!(seen.len(), KINDS, "a resource is served that the table does not tell");
+}
+
+/// The proof that a cell tells, if it is such a cell.
+fn proof_of(cell: &str) -> Option<Proof> {
+    match cell {
+        "kid" => Some(Proof::Kid),
+        "jwk" => Some(Proof::Jwk),
+        "kid or jwk" => Some(Proof::KidOrJwk),
+        "nobody" => Some(Proof::None),
+        _ => None,
+    }
+}
+
+/// How many kinds of resource there are.
+const KINDS: usize = 20;
+
+/// The kind of a resource. A new one stops this from compiling until it is told in the document.
+fn kind_of(route: &Route) -> u8 {
+    match route {
+        Route::Directory(_) => 0,
+        Route::NewNonce => 1,
+        Route::NewAccount(_) => 2,
+        Route::NewOrder(_) => 3,
+        Route::NewAuthorization(_) => 4,
+        Route::RevokeCertificate => 5,
+        Route::KeyChange => 6,
+        Route::Account(_) => 7,
+        Route::Orders(..) => 8,
+        Route::Order(_) => 9,
+        Route::Finalize(_) => 10,
+        Route::Authorization(_) => 11,
+        Route::Challenge(_) => 12,
+        Route::Certificate(_) => 13,
+        Route::AlternateChain(..) => 14,
+        Route::RenewalInfo(_) => 15,
+        Route::Terms => 16,
+        Route::TermsPage(_) => 17,
+        Route::ErrorPage(_) => 18,
+        Route::ExplanationPage(_) => 19,
+    }
+}
+
+#[test]
+fn a_function_counts_only_when_the_harness_runs_it() {
+    let source = "#[test]\nfn run() {}\n\n#[test]\n#[ignore]\nfn ignored() {}\n\nfn helper() {}\n\n\
+                  // T01\n#[tokio::test(start_paused = true)]\nasync fn waits() {}\n";
+    assert!(is_test(source, "run") && is_test(source, "waits"));
+    assert!(!is_test(source, "ignored") && !is_test(source, "helper") && !is_test(source, "wait"));
+}
+
+#[test]
+fn every_reference_to_a_requirement_names_one_that_exists() {
+    let document = document();
+    let defined: BTreeSet<&str> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("**")?.split_once("**"))
+        .map(|(number, _)| number)
+        .collect();
+    let (text, _) = document.split_once("## 20. ").expect("section 20");
+    let mut missing = BTreeSet::new();
+    for reference in references(text) {
+        if !defined.contains(reference.as_str()) {
+            missing.insert(reference);
+        }
+    }
+    assert!(missing.is_empty(), "references to nothing: {missing:?}");
+}
+
+/// Numbers in the form of a requirement's within parentheses and in the last cell of the table of errors.
+fn references(text: &str) -> Vec<String> {
+    let groups = text.split('(').skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned()));
+    let cells = table_rows(text).filter(|cells| cells.len() == 3).map(|cells| cells[2].to_owned());
+    groups.chain(cells).flat_map(|group| numbers(&group)).collect()
+}
+
+fn numbers(group: &str) -> Vec<String> {
+    let words = group.split(|c: char| !(c.is_ascii_digit() || c == '.')).map(|word| word.trim_matches('.'));
+    let is_number = |word: &&str| {
+        word.split_once('.').is_some_and(|(section, number)| {
+            [section, number].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+        })
+    };
+    words.filter(is_number).map(str::to_owned).collect()
+}
