@@ -25,6 +25,7 @@ pub(super) fn checked(written: Written, directory: &Path) -> Result<Config, Vec<
         public_url: checks.url("public_url", written.public_url, "http://"),
         public_listen: checks.needed_or("public_listen", written.public_listen, "0.0.0.0:80"),
         website: written.website,
+        http: written.http,
         tls,
         admin_socket: written.admin_socket.map_or_else(|| state.join("admin.sock"), |path| checks.path(&path)),
         officers: written.officers,
@@ -49,6 +50,7 @@ pub(super) fn checked(written: Written, directory: &Path) -> Result<Config, Vec<
     checks.terms(&config);
     checks.times(&config);
     checks.sizes(&config);
+    checks.faults.extend(config.http.faults());
     if checks.faults.is_empty() { Ok(config) } else { Err(checks.faults) }
 }
 

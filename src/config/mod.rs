@@ -3,6 +3,7 @@
 //! Secrets are named by path only. Nothing here opens what a path names. Start with [`Config::read`].
 
 mod checks;
+mod http;
 pub mod reading;
 mod sections;
 
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 use crate::model::Profile;
 use crate::validation;
+pub use http::{HttpSettings, Rate, RateLimits};
 pub use reading::Fault;
 pub use sections::{
     AttemptSettings, CrlSettings, InvitationKeyFiles, Issuer, Lifetimes, LogFormat, LogSettings, OcspResponder,
@@ -36,6 +38,8 @@ pub struct Config {
     pub public_listen: SocketAddr,
     /// A page about the service, for the directory's `website`.
     pub website: Option<String>,
+    /// The bounds of the listeners.
+    pub http: HttpSettings,
     /// The ACME listener's certificate.
     pub tls: TlsFiles,
     /// The admin socket.
@@ -78,6 +82,7 @@ struct Written {
     public_url: Option<String>,
     public_listen: Option<SocketAddr>,
     website: Option<String>,
+    http: HttpSettings,
     tls: Option<TlsFiles>,
     admin_socket: Option<PathBuf>,
     officers: Vec<Officer>,

@@ -1,6 +1,8 @@
 //! Bringing register rows into force: written in small batches under a new generation, made current by one small commit,
 //! so that requests are served meanwhile and an import that breaks off changes nothing.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::{Attempt, Authority, Result};
@@ -62,6 +64,18 @@ impl Authority {
         }
         self.bring_into_force(officer, generation, &report, now).await?;
         Ok(ImportReport { generation, ..report })
+    }
+
+    /// Those of `oids` that have a row in force.
+    pub async fn known_units(&self, oids: HashSet<UnitOid>) -> Result<HashSet<UnitOid>> {
+        let current = self.generation().await?;
+        let mut known = HashSet::new();
+        for oid in oids {
+            if self.unit_row(&oid, current).await?.is_some() {
+                known.insert(oid);
+            }
+        }
+        Ok(known)
     }
 
     /// A number that no import ever used.
