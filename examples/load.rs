@@ -1,7 +1,8 @@
-//! Fills a store with really signed certificates: `cargo run --release --example load -- N [--dir DIR]`. Each is committed
-//! with everything that an issuance leaves behind: its record, its DER, its index entries, the counter, and the audit
-//! entries of its authorization and of itself. Batches of 1,000, as many at a time as the committer takes. A directory that
-//! holds a store already is added to.
+//! Fills a store with really signed certificates: `cargo run --release --example load -- N [--dir DIR] [--seal]`. Each is
+//! committed with everything that an issuance leaves behind: its record, its DER, its index entries, the counter, and the
+//! audit entries of its authorization and of itself, in batches of 1,000. A directory that holds a store already is added
+//! to. With `--seal` audit entries move to segment files as soon as 10,000 are there, as they do in a server once they are
+//! old enough; without it the store keeps all of them.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use sote_acme::names::{AccountId, AuthorizationId, CertificateId, OrderId, Organ
 use sote_acme::public_key::PublicKey;
 use sote_acme::signer::{KeyFile, NewKey, Signer};
 use sote_acme::store::sled::{Format, Options};
-use sote_acme::store::{Change, Counter, SledStore, Store};
+use sote_acme::store::{Change, Counter, SledStore, Store, audit};
 use sote_acme::time::{Clock, SystemClock, Timestamp};
 use sote_acme::x509::{
     AlternativeName, CertificateContent, CertificatePolicy, Constraints, DistinguishedName, KeyIdentifier, KeyUsage,
@@ -31,17 +32,18 @@ const BATCH: usize = 1_000;
 const ACCOUNTS: usize = 500;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let seal = arguments.iter().position(|argument| argument == "--seal").map(|at| arguments.remove(at)).is_some();
     let (count, dir) = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [count] => (count.parse().ok(), PathBuf::from("load")),
         [count, "--dir", dir] | ["--dir", dir, count] => (count.parse().ok(), PathBuf::from(dir)),
         _ => (None, PathBuf::new()),
     };
     let Some(count) = count else {
-        eprintln!("usage: load N [--dir DIR]");
+        eprintln!("usage: load N [--dir DIR] [--seal]");
         return ExitCode::from(2);
     };
-    match load(count, &dir) {
+    match load(count, &dir, seal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("load: {error}");
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn load(count: usize, dir: &Path) -> Result<(), Failure> {
+fn load(count: usize, dir: &Path, seal: bool) -> Result<(), Failure> {
     let store = open_or_create(dir)?;
     let authority = Authority::in_directory(dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -70,6 +72,9 @@ fn load(count: usize, dir: &Path) -> Result<(), Failure> {
     for batch in batches {
         runtime.block_on(store.commit(batch))?;
         done = count.min(done + BATCH);
+        if seal && done % 5_000 == 0 {
+            runtime.block_on(audit::seal(&*store, dir, SystemClock.now().plus(1), SystemClock.now()))?;
+        }
         if done % 20_000 == 0 || done == count {
             let seconds = begun.elapsed().as_secs_f64();
             println!("{done:>9} of {count}  {seconds:>6.1} s  {:>6.0} certificates/s", done as f64 / seconds);
