@@ -1,2 +1,5 @@
-//! Sote-ACME server.
-fn main() {}
+//! The Sote-ACME server. Everything is in the library; see `commands`.
+
+fn main() -> std::process::ExitCode {
+    sote_acme::commands::run()
+}

@@ -1,0 +1,351 @@
+//! Assembles a server from its configuration and runs it: store, authority, issuers, validators, worker, listeners. `serve`,
+//! `dev`, `demo` and the tests all start servers here and nowhere else. Start with [`Server::start`].
+
+pub mod issuers;
+
+use std::fs;
+use std::io;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
+
+use self::issuers::{IssuerMaterial, MaterialFault, opened_root};
+use crate::acme::urls::Urls;
+use crate::authority::{self, Authority, InvitationKeyError, InvitationKeys, IssuerFacts};
+use crate::config::{self, Config};
+use crate::http::{self, Addresses, App, BindError, Listeners, Nonces, Officers, Tls, TlsError};
+use crate::issuer::{self, Issuers, PublishError, Status};
+use crate::model::authorization::Attempts;
+use crate::names::{BootId, NameError};
+use crate::store::Store;
+use crate::store::sled::{OpenError, Options, SledStore};
+use crate::time::{Clock, Timestamp};
+use crate::validation::Validators;
+use crate::validation::resolver::ResolverError;
+use crate::worker::{self, Worker};
+
+/// Why a server does not start. Nothing that was stored is changed by the attempt.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// An address.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The certificate of the ACME listener.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// CA material.
+    #[error(transparent)]
+    Material(#[from] MaterialFault),
+    /// An invitation master key's file.
+    #[error("{}: {why}", path.display())]
+    InvitationKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The set of invitation master keys.
+    #[error(transparent)]
+    InvitationKeys(#[from] InvitationKeyError),
+    /// The base URL.
+    #[error("base_url: {0}")]
+    BaseUrl(NameError),
+    /// The officers.
+    #[error("officers: {0}")]
+    Officers(String),
+    /// The dns resolver.
+    #[error("validation: {0}")]
+    Resolver(#[from] ResolverError),
+    /// A file of another kind.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        error: io::Error,
+    },
+    /// The CRLs, without which nothing may be issued.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// Something else that the store or the authority could not do.
+    #[error(transparent)]
+    Authority(#[from] authority::Error),
+}
+
+/// What a server is made of besides its configuration.
+pub struct Parts {
+    /// The store: opened by the caller, who so holds the state directory's lock before anything else is touched.
+    pub store: Arc<dyn Store>,
+    /// Bound listeners. The configuration's URLs name their real ports.
+    pub listeners: Listeners,
+    /// The present time.
+    pub clock: Arc<dyn Clock>,
+    /// Officers on further sockets than the configured one, in the order of the sockets: trial servers only.
+    pub further_officers: Vec<config::Officer>,
+}
+
+/// A running server. Dropped without [`Server::stop`] it goes on until the runtime ends.
+pub struct Server {
+    authority: Authority,
+    app: Arc<App>,
+    tls: Arc<Tls>,
+    listeners: http::Server,
+    worker: JoinHandle<()>,
+    stop_worker: watch::Sender<bool>,
+    nonces_file: PathBuf,
+}
+
+impl Server {
+    /// Starts a server. It is ready when this returns: every CRL is published and every listener answers.
+    ///
+    /// # Errors
+    /// The first thing that stands in the way.
+    pub async fn start(config: &Config, parts: Parts) -> Result<Self, StartError> {
+        let Parts { store, listeners, clock, further_officers } = parts;
+        let now = clock.now();
+        let urls = Urls::new(&config.base_url).map_err(StartError::BaseUrl)?;
+        let tls = Arc::new(Tls::from_files(&config.tls.certificate, &config.tls.key)?);
+        let material = issuer_material(config, now)?;
+        let authority = Authority::new(
+            Arc::clone(&store),
+            authority_settings(config, &urls, &material),
+            config.profiles.clone(),
+            invitation_keys(&config.invitation_keys)?,
+        );
+        let issuers = Arc::new(issuers(config, material, now)?);
+        issuers.load_crls(store.as_ref(), now).await?;
+        let status = status(config, Arc::clone(&store), Arc::clone(&issuers), now)?;
+        let worker = Worker::new(
+            authority.clone(),
+            issuers,
+            Arc::new(Validators::new(&config.validation)?),
+            Arc::clone(&clock),
+            urls.clone(),
+            worker_settings(config),
+        );
+        // A certificate names its CRL, so every CRL is there before the first request is.
+        worker.publish_due().await?;
+        let nonces_file = config.state.join("nonces");
+        let nonces = Nonces::load(&nonces_file, config.http.nonce_memory, config.http.nonce_lifetime, now)
+            .map_err(at(&nonces_file))?;
+        let app = App::new(http::Parts {
+            authority: authority.clone(),
+            clock,
+            nonces,
+            urls,
+            settings: config.http.clone(),
+            about: about(config)?,
+            officers: officers(config, further_officers)?,
+            status,
+            public_url: config.public_url.clone(),
+            directory: config.state.clone(),
+        });
+        let (stop_worker, stopped) = watch::channel(false);
+        let worker = tokio::spawn(worker.run(stopped));
+        let listeners = listeners.serve(&app, Arc::clone(&tls));
+        Ok(Server { authority, app, tls, listeners, worker, stop_worker, nonces_file })
+    }
+
+    /// The decisions, for whoever prepares records in the same process.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Reads the listener's certificate again; after a fault the old one goes on being used.
+    ///
+    /// # Errors
+    /// What is wrong with the new one.
+    pub fn reload_certificate(&self) -> Result<(), TlsError> {
+        self.tls.reload()
+    }
+
+    /// Returns when the worker has ended although nobody stopped it: a fault that no request can survive.
+    pub async fn failed(&mut self) {
+        let ended = (&mut self.worker).await;
+        tracing::error!(?ended, "the worker has ended unexpectedly");
+    }
+
+    /// Stops: no new connections, requests in flight finish within the configured time, then validations and issuances,
+    /// then the nonces are saved for the next start.
+    pub async fn stop(self) {
+        let Server { authority, app, tls, listeners, mut worker, stop_worker, nonces_file } = self;
+        listeners.stop().await;
+        // The receiver is gone if the worker has ended already.
+        let _ = stop_worker.send(true);
+        if !worker.is_finished()
+            && let Err(error) = (&mut worker).await
+        {
+            tracing::error!(%error, "the worker did not stop cleanly");
+        }
+        if let Err(error) = app.nonces().save(&nonces_file) {
+            tracing::warn!(file = %nonces_file.display(), %error, "the nonces are not saved: clients get fresh ones");
+        }
+        drop((authority, app, tls));
+    }
+}
+
+/// Opens the store of a configuration; it is never made here.
+///
+/// # Errors
+/// Every reason not to open it, among them that another process holds it.
+pub fn open_store(config: &Config) -> Result<SledStore, OpenError> {
+    SledStore::open(&config.state, store_options(&config.store))
+}
+
+/// The store's options, as configured.
+pub fn store_options(settings: &config::StoreSettings) -> Options {
+    Options { cache_bytes: settings.cache as u64, reserve_bytes: settings.reserve as u64, ..Options::default() }
+}
+
+/// Where a configuration's server listens.
+pub fn addresses(config: &Config) -> Addresses {
+    Addresses { acme: config.listen, public: config.public_listen, admin: vec![config.admin_socket.clone()] }
+}
+
+/// Closes a store once nobody uses it any more, so that the next process or the next start finds it unlocked.
+pub async fn close(store: Arc<SledStore>) {
+    let mut store = store;
+    for _ in 0..500 {
+        match Arc::try_unwrap(store) {
+            // Closing waits for the committer's last sync.
+            Ok(store) => {
+                let _ = tokio::task::spawn_blocking(move || drop(store)).await;
+                return;
+            }
+            Err(shared) => store = shared,
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    tracing::warn!("something still uses the store at the end; what was acknowledged is on disk all the same");
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> StartError + '_ {
+    move |error| StartError::Io { path: path.to_owned(), error }
+}
+
+fn issuer_material(config: &Config, now: Timestamp) -> Result<Vec<IssuerMaterial>, MaterialFault> {
+    config.issuers.iter().map(|issuer| IssuerMaterial::open(issuer, now)).collect()
+}
+
+fn issuers(config: &Config, material: Vec<IssuerMaterial>, now: Timestamp) -> Result<Issuers, MaterialFault> {
+    let started = config.issuers.iter().zip(material).map(|(issuer, material)| material.started(issuer, &config.work));
+    let started = started.collect::<Result<_, _>>()?;
+    Ok(Issuers::new(started, config.state.join("crl"), &config.public_url, BootId::mint(now)))
+}
+
+fn status(
+    config: &Config,
+    store: Arc<dyn Store>,
+    issuers: Arc<Issuers>,
+    now: Timestamp,
+) -> Result<Status, MaterialFault> {
+    let roots = config.roots.iter().map(|root| opened_root(root, now)).collect::<Result<_, _>>()?;
+    let budget = NonZeroU32::new(config.work.ocsp_signatures).unwrap_or(issuer::status::DEFAULT_BUDGET);
+    Ok(Status::new(store, issuers, roots, budget))
+}
+
+fn seconds(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn authority_settings(config: &Config, urls: &Urls, material: &[IssuerMaterial]) -> authority::Settings {
+    let facts = |(issuer, material): (&config::Issuer, &IssuerMaterial)| IssuerFacts {
+        name: issuer.name.clone(),
+        key_identifier: material.certificate().subject_key().map(|id| id.as_bytes().to_vec()).unwrap_or_default(),
+        not_after: material.certificate().not_after(),
+    };
+    let (lifetimes, attempts) = (&config.lifetimes, &config.attempts);
+    authority::Settings {
+        order_lifetime: seconds(lifetimes.order),
+        pending_lifetime: seconds(lifetimes.pending_authorization),
+        valid_lifetime: seconds(lifetimes.valid_authorization),
+        attempts: Attempts {
+            most: attempts.most,
+            first_pause: seconds(attempts.first_pause),
+            longest_pause: seconds(attempts.longest_pause),
+            within: seconds(attempts.within),
+        },
+        caa_lifetime: seconds(lifetimes.caa),
+        terms: config.terms.as_ref().map(|terms| authority::Terms {
+            version: terms.version.clone(),
+            url: terms.url.clone().unwrap_or_else(|| format!("{}/terms", urls.base())),
+            required_from: terms.required_from,
+        }),
+        verification_lifetime: seconds(lifetimes.verification),
+        issuers: config.issuers.iter().zip(material).map(facts).collect(),
+        renewal_retry_after: lifetimes.renewal_check.as_secs(),
+        state_directory: config.state.clone(),
+    }
+}
+
+fn worker_settings(config: &Config) -> worker::Settings {
+    worker::Settings {
+        validations: config.work.validations,
+        issuances: config.work.issuances,
+        retention: seconds(config.lifetimes.retention),
+        strangers: seconds(config.lifetimes.strangers),
+        abandon_after: seconds(config.lifetimes.prepared),
+        ..worker::Settings::default()
+    }
+}
+
+fn about(config: &Config) -> Result<http::About, StartError> {
+    let text = config.terms.as_ref().and_then(|terms| terms.text.as_ref());
+    Ok(http::About {
+        website: config.website.clone(),
+        caa_identities: config.validation.caa_identities.clone(),
+        terms_text: text.map(|path| fs::read_to_string(path).map_err(at(path))).transpose()?,
+    })
+}
+
+fn officers(config: &Config, further: Vec<config::Officer>) -> Result<Officers, StartError> {
+    let named = |officer: &config::Officer, socket| http::Officer {
+        name: officer.name.clone(),
+        uid: officer.uid,
+        role: match officer.role {
+            config::OfficerRole::RegistrationOfficer => http::OfficerRole::RegistrationOfficer,
+            config::OfficerRole::Operator => http::OfficerRole::Operator,
+            config::OfficerRole::Auditor => http::OfficerRole::Auditor,
+        },
+        socket,
+    };
+    let configured = config.officers.iter().map(|officer| named(officer, 0));
+    let further = further.iter().enumerate().map(|(index, officer)| named(officer, index + 1));
+    Officers::new(configured.chain(further).collect()).map_err(StartError::Officers)
+}
+
+/// Octets of an invitation master key.
+pub const MASTER_KEY_OCTETS: usize = 32;
+
+/// Reads the invitation master keys.
+///
+/// # Errors
+/// A file that cannot be read, that others may read, or that holds anything but 32 octets.
+pub fn invitation_keys(files: &config::InvitationKeyFiles) -> Result<InvitationKeys, StartError> {
+    let masters = files.files.iter().map(|(generation, path)| Ok((generation.clone(), master_key(path)?)));
+    let masters = masters.collect::<Result<Vec<_>, StartError>>()?;
+    Ok(InvitationKeys::new(masters, &files.current)?)
+}
+
+fn master_key(path: &Path) -> Result<Zeroizing<[u8; MASTER_KEY_OCTETS]>, StartError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let refused = |why: String| StartError::InvitationKey { path: path.to_owned(), why };
+    let mode = fs::metadata(path).map_err(at(path))?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(refused(format!(
+            "mode {mode:04o} lets others read the invitation master key; run `chmod 0600` on it"
+        )));
+    }
+    let octets = Zeroizing::new(fs::read(path).map_err(at(path))?);
+    let octets: &[u8; MASTER_KEY_OCTETS] = octets.as_slice().try_into().map_err(|_| {
+        refused(format!("an invitation master key has exactly {MASTER_KEY_OCTETS} octets; restore it from its backup"))
+    })?;
+    Ok(Zeroizing::new(*octets))
+}

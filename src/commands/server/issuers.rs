@@ -1,0 +1,210 @@
+//! Opens what the configuration names as CA material, and holds the parts against each other before anything is signed: a
+//! key that belongs to another certificate, a responder of another issuer, an expired chain. Nothing here writes.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use const_oid::db::rfc5280::ID_KP_OCSP_SIGNING;
+
+use crate::config;
+use crate::issuer::{Issuer, Responder, Root};
+use crate::signer::{KeyFile, KeyFileError, PoolLimits, Signer as _, SignerError, SigningPool};
+use crate::time::Timestamp;
+use crate::x509::{Certificate, CertificateError, Crl};
+
+/// What is wrong with one file of CA material. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum MaterialFault {
+    /// A file cannot be read.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        error: io::Error,
+    },
+    /// A file is no certificate.
+    #[error("{}: {error}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: CertificateError,
+    },
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// Parts that do not fit each other.
+    #[error("{}: {why}", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot be used.
+        why: String,
+    },
+    /// No thread for a key.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+}
+
+/// A key may be used for so many days less than its certificate lasts before the log begins to warn.
+const WARNING_DAYS: i64 = 60;
+
+/// Everything about an issuer that can be told without starting anything.
+pub struct IssuerMaterial {
+    certificate: Certificate,
+    chains: Vec<Vec<Certificate>>,
+    key: KeyFile,
+    responder: Certificate,
+    responder_key: KeyFile,
+}
+
+impl IssuerMaterial {
+    /// Reads and checks the files of `issuer`.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn open(issuer: &config::Issuer, now: Timestamp) -> Result<Self, MaterialFault> {
+        let chain = chain(&issuer.certificate, now)?;
+        let certificate = chain[0].clone();
+        let key = KeyFile::open(&issuer.key)?;
+        fits(&issuer.certificate, &certificate, &issuer.key, &key)?;
+        if !certificate.is_authority() {
+            return Err(unfit(&issuer.certificate, "is no certificate of an authority (basicConstraints CA:TRUE)"));
+        }
+        let mut chains = vec![chain];
+        for path in &issuer.alternates {
+            let alternate = self::chain(path, now)?;
+            if alternate[0].public_key() != certificate.public_key() || alternate[0].subject() != certificate.subject()
+            {
+                let why = format!("does not begin with another certificate of {}'s key and subject", issuer.name);
+                return Err(unfit(path, why));
+            }
+            chains.push(alternate);
+        }
+        let responder = first(&issuer.ocsp.certificate, now)?;
+        let responder_key = KeyFile::open(&issuer.ocsp.key)?;
+        fits(&issuer.ocsp.certificate, &responder, &issuer.ocsp.key, &responder_key)?;
+        // RFC 6960 §4.2.2.2: issued by the very issuer for whose certificates it speaks, and for OCSP signing.
+        let delegated = responder.verify_signed_by(certificate.public_key()).is_ok()
+            && responder.issuer() == certificate.subject()
+            && responder.extended_key_usage().contains(&ID_KP_OCSP_SIGNING);
+        if !delegated {
+            let why = format!("is no OCSP responder's certificate that issuer {} has signed", issuer.name);
+            return Err(unfit(&issuer.ocsp.certificate, why));
+        }
+        Ok(IssuerMaterial { certificate, chains, key, responder, responder_key })
+    }
+
+    /// The issuing certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// The chains to offer, the default first.
+    pub fn chains(&self) -> &[Vec<Certificate>] {
+        &self.chains
+    }
+
+    /// The OCSP responder's certificate.
+    pub fn responder(&self) -> &Certificate {
+        &self.responder
+    }
+
+    /// The issuer with its keys on threads of their own.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn started(self, issuer: &config::Issuer, work: &config::WorkSettings) -> Result<Issuer, MaterialFault> {
+        let limits =
+            PoolLimits { threads: work.signing_threads, waiting: work.signing_queue, time_limit: work.signing_timeout };
+        let seconds = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        Ok(Issuer {
+            name: issuer.name.clone(),
+            key: SigningPool::start(issuer.name.as_str(), Arc::new(self.key), limits)?,
+            certificate: self.certificate,
+            chains: self.chains,
+            responder: Responder {
+                certificate: self.responder,
+                key: SigningPool::start(&format!("ocsp-{}", issuer.name), Arc::new(self.responder_key), limits)?,
+            },
+            shards: issuer.crl.shards,
+            crl_interval: seconds(issuer.crl.interval),
+            crl_validity: seconds(issuer.crl.validity),
+            ocsp_validity: seconds(issuer.ocsp.validity),
+        })
+    }
+}
+
+/// Reads and checks what is published for a root.
+///
+/// # Errors
+/// The first fault.
+pub fn opened_root(root: &config::Root, now: Timestamp) -> Result<Root, MaterialFault> {
+    let certificate = first(&root.certificate, now)?;
+    if certificate.verify_signed_by(certificate.public_key()).is_err() {
+        return Err(unfit(&root.certificate, "is no root: it does not verify with its own key"));
+    }
+    let der = fs::read(&root.crl).map_err(|error| MaterialFault::Io { path: root.crl.clone(), error })?;
+    let crl = Crl::parse(&der).map_err(|error| unfit(&root.crl, format!("is no CRL in DER: {error}")))?;
+    if crl.verify_signed_by(certificate.public_key()).is_err() || crl.issuer() != certificate.subject() {
+        return Err(unfit(&root.crl, format!("was not signed by root {}", root.name)));
+    }
+    match crl.next_update() {
+        Some(end) if end <= now => {
+            // Relying services that check every level stop here; everything else goes on.
+            tracing::error!(root = %root.name, next_update = %end, "the root's CRL has expired: sign and install the next one");
+        }
+        Some(end) if end.since(now) < WARNING_DAYS * 86_400 => {
+            tracing::warn!(root = %root.name, next_update = %end, "the root's CRL expires soon: sign and install the next one");
+        }
+        Some(_) | None => {}
+    }
+    Ok(Root { name: root.name.clone(), certificate, crl: der })
+}
+
+fn unfit(path: &Path, why: impl Into<String>) -> MaterialFault {
+    MaterialFault::Unfit { path: path.to_owned(), why: why.into() }
+}
+
+fn first(path: &Path, now: Timestamp) -> Result<Certificate, MaterialFault> {
+    // A chain is never empty.
+    chain(path, now).map(|mut chain| chain.swap_remove(0))
+}
+
+/// The certificates of a PEM file, each signed by the next, all of them valid now.
+fn chain(path: &Path, now: Timestamp) -> Result<Vec<Certificate>, MaterialFault> {
+    let text = fs::read_to_string(path).map_err(|error| MaterialFault::Io { path: path.to_owned(), error })?;
+    let mut chain = Certificate::parse_pem_chain(&text)
+        .map_err(|error| MaterialFault::Certificate { path: path.to_owned(), error })?;
+    // Clients have the root, or they would not trust it; sent by a server it proves nothing.
+    while chain.len() > 1 && chain.last().is_some_and(|last| last.subject() == last.issuer()) {
+        chain.pop();
+    }
+    for (number, certificate) in chain.iter().enumerate() {
+        let subject = certificate.subject();
+        if certificate.not_after() <= now || now < certificate.not_before() {
+            let (from, to) = (certificate.not_before(), certificate.not_after());
+            return Err(unfit(path, format!("the certificate of {subject} is not valid now but from {from} to {to}")));
+        }
+        if let Some(above) = chain.get(number + 1)
+            && certificate.verify_signed_by(above.public_key()).is_err()
+        {
+            return Err(unfit(path, format!("the certificate of {subject} was not signed by the one that follows it")));
+        }
+        if certificate.not_after().since(now) < WARNING_DAYS * 86_400 {
+            let not_after = certificate.not_after();
+            tracing::warn!(file = %path.display(), %subject, %not_after, "a CA certificate expires soon");
+        }
+    }
+    Ok(chain)
+}
+
+fn fits(path: &Path, certificate: &Certificate, key_path: &Path, key: &KeyFile) -> Result<(), MaterialFault> {
+    if key.public_key() == certificate.public_key() {
+        return Ok(());
+    }
+    Err(unfit(path, format!("does not belong to the key in {}", key_path.display())))
+}
