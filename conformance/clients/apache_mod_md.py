@@ -135,6 +135,7 @@ class ApacheModMd(Client):
             wait_until(lambda: "CA advises renew" in self.said(), 20, "mod_md read no renewal window")
         new_serial = self.obtained(name, "http-01", "MDRenewWindow 3650d", "MDRenewViaARI on")
         self.session.check_renewed(old_serial, new_serial)
+        # Its account key is enciphered, so its own trace has to do.
         if '"replaces":' not in self.said():
             raise Failure("mod_md's order replaced nothing")
 

@@ -20,6 +20,8 @@ class Dehydrated(Client):
     @classmethod
     def install(cls, installer: Installer) -> str:
         installer.need_tool("curl", "curl")
+        # It calls hexdump too, though the package does not depend on it.
+        installer.need_tool("hexdump", "bsdextrautils")
         cls.program = installer.debian_unpacked("dehydrated", "usr/bin/dehydrated")
         return installer.unpacked_version("dehydrated")
 

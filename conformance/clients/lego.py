@@ -1,7 +1,9 @@
 """lego: the newest 4.x as a Go module and the one of Debian 12; its own servers for http-01 and tls-alpn-01."""
 
+import shutil
 from pathlib import Path
 
+from harness.account import Account
 from harness.install import Installer
 from harness.matrix import Client
 from harness.session import HOOKS, Failure
@@ -83,14 +85,18 @@ class Lego(Client):
         return ["--no-random-sleep", "--ari-disable"]
 
     def ari(self) -> None:
-        """Asks for the window, then renews with `replaces`; a second order that replaces the same one is refused."""
+        """Asks for the window, then renews with `replaces`."""
         name = self.session.name("register")
         chain, key = self.files(name)
         old_serial = self.session.check_issued(chain, key, name)
+        old = self.session.folder / "replaced.pem"
+        shutil.copy(chain, old)
         output = self.lego(self.http(), name, "renew", "--no-random-sleep", "--days", "10000")
         if "enewalInfo" not in output:
             raise Failure("lego says nothing of renewalInfo")
         self.session.check_renewed(old_serial, self.session.check_issued(chain, key, name))
+        account_key = next((self.session.folder / "lego/accounts").rglob("*.key"))
+        Account(self.session.environment, account_key, self.session.note).expect_replaced(old, name)
 
     def revoke(self) -> None:
         name = self.session.name("http")

@@ -13,6 +13,9 @@ from pathlib import Path
 from harness.environment import Environment
 from harness.session import Failure
 
+# The type that RFC 9773 §7.4 gives to a second replacement; Pebble before 2.8 has only words.
+ALREADY_REPLACED = ("urn:ietf:params:acme:error:alreadyReplaced", "already has a replacement order")
+
 
 class Account:
     """The account of a key file: PEM (RSA or P-256) or certbot's private_key.json."""
@@ -45,6 +48,14 @@ class Account:
         if status not in (401, 403) or not body or json.loads(body)["type"] != "urn:ietf:params:acme:error:unauthorized":
             raise Failure(f"the deactivated account is answered: {status} {body[:200]}")
 
+    def expect_replaced(self, chain: Path, *names: str) -> None:
+        """RFC 9773 §5: a certificate is replaced once; that the client did it shows in the refusal to do it again."""
+        self.contacts()
+        order = {"identifiers": [{"type": "dns", "value": name} for name in names], "replaces": renewal_id(chain)}
+        status, _, body = self.post(self.directory["newOrder"], order, kid=self.url)
+        if status != 409 or not any(sign in body for sign in ALREADY_REPLACED):
+            raise Failure(f"the client's order did not replace the old certificate: a second one is answered {status} {body[:200]}")
+
     def post(self, url: str, payload: dict | None, kid: str = "") -> tuple[int, dict, str]:
         nonce = self.open(urllib.request.Request(self.directory["newNonce"], method="HEAD"))[1]["Replay-Nonce"]
         algorithm = "RS256" if self.jwk["kty"] == "RSA" else "ES256"
@@ -66,6 +77,14 @@ class Account:
                 return answer.status, answer.headers, answer.read().decode()
         except urllib.error.HTTPError as refusal:
             return refusal.code, refusal.headers, refusal.read().decode()
+
+
+def renewal_id(chain: Path) -> str:
+    """RFC 9773 §4.1: authority key identifier and serial number, the latter as in DER."""
+    shown = openssl(["x509", "-noout", "-serial", "-ext", "authorityKeyIdentifier"], chain.read_bytes()).decode()
+    serial = bytes.fromhex(re.search(r"serial=([0-9A-F]+)", shown).group(1))
+    authority = bytes.fromhex(re.search(r"((?:[0-9A-F]{2}:)+[0-9A-F]{2})", shown).group(1).replace(":", ""))
+    return f"{base64url(authority)}.{base64url((b'' if serial[0] < 0x80 else bytes(1)) + serial)}"
 
 
 def pem(key: Path) -> str:

@@ -13,11 +13,11 @@ NAME.crt.pem and NAME.key.pem), DRIVER_DNS (the command `add|remove NAME VALUE`)
 
 from pathlib import Path
 
+from harness.account import ALREADY_REPLACED
 from harness.matrix import Client
 from harness.session import HOOKS, Failure
 
-# How a client may tell these refusals: by the type, or (Pebble before 2.8; npm's acme-client) by other words.
-ALREADY_REPLACED = ("alreadyReplaced", "already has a replacement order")
+# npm's acme-client tells the status, not the type.
 DEACTIVATED = ("unauthorized", "RESP 403")
 
 

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from harness import environment, matrix, pebble, server
-from harness.environment import Environment, EnvironmentFault
+from harness.environment import EnvironmentFault
 from harness.install import InstallFault, Installer
 from harness.matrix import Client, Row
 from harness.session import Session

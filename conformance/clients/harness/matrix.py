@@ -100,7 +100,7 @@ def try_operation(client: Client, operation: str, method: str, session: Session)
         getattr(client, method)()
         cell = Cell("ok")
     except Failure as failure:
-        cell = Cell("FAIL", str(failure), str(session.log_path))
+        cell = Cell("FAIL", " ".join(str(failure).split()), str(session.log_path))
     except (OSError, ValueError, KeyError, IndexError, StopIteration) as fault:
         # A client that left no file where it always leaves one, a port that is taken.
         cell = Cell("FAIL", f"{type(fault).__name__}: {fault}", str(session.log_path))

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness.environment import Environment, EnvironmentFault, read
+from harness.environment import EnvironmentFault, read
 
 READY_SECONDS = 60
 STOP_SECONDS = 20
