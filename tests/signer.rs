@@ -137,6 +137,15 @@ fn missing_damaged_and_foreign_files_are_told_apart() {
 }
 
 #[test]
+fn a_pipe_in_place_of_a_key_file_is_refused_at_once() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key.pem");
+    mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    assert!(matches!(KeyFile::open(&path), Err(KeyFileError::NotAFile { .. })));
+}
+
+#[test]
 fn a_key_of_a_kind_that_does_not_sign_here_is_refused_by_its_name() {
     use aws_lc_rs::encoding::AsDer;
     let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();

@@ -15,6 +15,7 @@ use aws_lc_rs::signature::{
 };
 use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::{Decode, SecretDocument, pem::LineEnding};
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::{Signer, SignerError};
@@ -267,7 +268,9 @@ fn text_of(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
         io::ErrorKind::NotFound => KeyFileError::Missing { path: path.to_owned() },
         _ => KeyFileError::Io { path: path.to_owned(), error },
     };
-    let file = File::open(path).map_err(failed)?;
+    // Without NONBLOCK, opening a pipe would wait for whoever writes into it.
+    let no_wait = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(no_wait).open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(KeyFileError::NotAFile { path: path.to_owned() });

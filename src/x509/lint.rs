@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
     use crate::x509::tests::authority::{self, dns, expectations};
-    use crate::x509::{CertificateContent, Constraints, KeyUsage, NameAttribute};
+    use crate::x509::{AlternativeName, CertificateContent, Constraints, KeyUsage, NameAttribute};
 
     /// The findings when `change` makes the certificate another than the one that was meant.
     fn changed(change: impl FnOnce(&mut CertificateContent)) -> String {
@@ -207,6 +207,8 @@ mod tests {
             let found = changed(change);
             assert!(found.contains(text), "{text}: {found}");
         }
+        let email = || AlternativeName::Email("it@example.fi".to_owned());
+        assert!(changed(|c| c.alternative_names.push(email())).contains("email:it@example.fi is no name"));
         assert!(changed(|c| c.ocsp_no_check = true).contains("ocsp-nocheck"));
         assert!(changed(|c| c.issuer_url = None).contains("the issuer URL"));
     }

@@ -221,8 +221,10 @@ impl<'a> Look<'a> {
                     findings.require(written, "RFC 5280 §4.2.1.6", &format!("{name} is not in its canonical form"));
                     findings.require(identifiers.insert(identifier), PROFILE, &format!("{name} stands there twice"));
                 }
-                AlternativeName::Email(_) => {}
-                AlternativeName::MalformedDns(_) | AlternativeName::Uri(_) | AlternativeName::Other(_) => {
+                AlternativeName::MalformedDns(_)
+                | AlternativeName::Email(_)
+                | AlternativeName::Uri(_)
+                | AlternativeName::Other(_) => {
                     findings.add("RFC 5280 §4.2.1.6", format!("{name} is no name that is certified"));
                 }
             }
