@@ -7,6 +7,8 @@ use std::path::Path;
 
 use sote_acme::acme::problem::ProblemKind;
 use sote_acme::acme::route::{Proof, Route};
+use sote_acme::config::{AttemptSettings, CrlSettings, HttpSettings, Lifetimes};
+use sote_acme::validation;
 
 /// The rows of the requirement table: a letter and its numbers, first and last.
 const ROWS: [(&str, u8, u8); 14] = [
@@ -45,6 +47,14 @@ fn document() -> String {
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The text of the section with this number.
+fn section(number: &str) -> String {
+    let document = document();
+    let sections = document.split("\n## ").filter_map(|section| section.split_once(". "));
+    let found = sections.filter(|(title, _)| *title == number).map(|(_, text)| text.to_owned()).next();
+    found.unwrap_or_else(|| panic!("there is no section {number}"))
 }
 
 fn expected_ids() -> Vec<String> {
@@ -90,8 +100,7 @@ fn requirement_rows() -> Vec<Row> {
 
 /// The ids of the list "Not yet tested", and the count that it states.
 fn not_yet_tested() -> (usize, BTreeSet<String>) {
-    let document = document();
-    let (_, section) = document.split_once("Not yet tested\n").expect("a section about what is not yet tested");
+    let section = section("22");
     let count = section.lines().find_map(|line| line.strip_prefix("Count: ")).expect("a line \"Count: N\"");
     let ids = section.lines().filter_map(|line| line.strip_prefix("- ")).map(str::to_owned).collect();
     (count.parse().expect("the count is a number"), ids)
@@ -155,9 +164,7 @@ fn rows_without_a_test_depart_or_are_listed_and_counted() {
 
 #[test]
 fn what_departs_is_told_in_its_section() {
-    let document = document();
-    let (_, section) = document.split_once("Where the server departs\n").expect("a section about departures");
-    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+    let section = section("21");
     let told: Vec<&str> =
         section.lines().filter_map(|line| line.strip_prefix("- **")?.split_once("**")).map(|(id, _)| id).collect();
     let departing: Vec<String> = requirement_rows().into_iter().filter(|row| row.departs).map(|row| row.id).collect();
@@ -166,8 +173,8 @@ fn what_departs_is_told_in_its_section() {
 
 #[test]
 fn the_table_of_errors_is_the_code_s() {
-    let document = document();
-    let told: BTreeSet<(String, u16)> = table_rows(&document)
+    let section = section("14");
+    let told: BTreeSet<(String, u16)> = table_rows(&section)
         .filter_map(|cells| match cells[..] {
             [kind, status, _] => Some((quoted(kind).pop()?, status.parse().ok()?)),
             _ => None,
@@ -180,9 +187,9 @@ fn the_table_of_errors_is_the_code_s() {
 
 #[test]
 fn the_table_of_resources_is_the_code_s() {
-    let document = document();
+    let section = section("1");
     let mut seen = BTreeSet::new();
-    for cells in table_rows(&document) {
+    for cells in table_rows(&section) {
         let [resource, methods, proof, _] = cells[..] else { continue };
         let Some(proof) = proof_of(proof) else { continue };
         let resource = quoted(resource).pop().expect("a resource between backticks");
@@ -233,6 +240,58 @@ fn kind_of(route: &Route) -> u8 {
         Route::TermsPage(_) => 17,
         Route::ErrorPage(_) => 18,
         Route::ExplanationPage(_) => 19,
+    }
+}
+
+/// Settings that concern the machine rather than its peers.
+const NOT_TOLD: [&str; 9] = [
+    "http.admin_body_size",
+    "http.nonce_memory",
+    "http.rate_limits.keys",
+    "http.stop_timeout",
+    "lifetimes.prepared",
+    "lifetimes.stop",
+    "validation.connect_timeout",
+    "validation.dns_attempts",
+    "validation.dns_timeout",
+];
+
+#[test]
+fn the_table_of_limits_and_times_is_the_code_s() {
+    let section = section("15");
+    let told: BTreeMap<String, String> = table_rows(&section)
+        .filter_map(|cells| Some((quoted(cells.first()?).pop()?, (*cells.get(1)?).to_owned())))
+        .collect();
+    let known: BTreeMap<String, String> =
+        defaults().into_iter().filter(|(key, _)| !NOT_TOLD.contains(&key.as_str())).collect();
+    assert_eq!(told, known);
+}
+
+/// The defaults of everything that bounds peers, by key.
+fn defaults() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut add = |table: &str, value: Result<toml::Value, toml::ser::Error>| {
+        flatten(table, &value.expect("defaults can be written"), &mut found);
+    };
+    add("http", toml::Value::try_from(HttpSettings::default()));
+    add("lifetimes", toml::Value::try_from(Lifetimes::default()));
+    add("attempts", toml::Value::try_from(AttemptSettings::default()));
+    add("issuers.crl", toml::Value::try_from(CrlSettings::default()));
+    add("validation", toml::Value::try_from(validation::Settings::default()));
+    found
+}
+
+/// Every number, size and duration below `key`; a rate is one value.
+fn flatten(key: &str, value: &toml::Value, found: &mut Vec<(String, String)>) {
+    match value {
+        toml::Value::Table(table) => match (table.get("count"), table.get("per").and_then(toml::Value::as_str)) {
+            (Some(count), Some(per)) => found.push((key.to_owned(), format!("{count} per {per}"))),
+            _ => table.iter().for_each(|(name, value)| flatten(&format!("{key}.{name}"), value, found)),
+        },
+        toml::Value::String(text) => found.push((key.to_owned(), text.clone())),
+        toml::Value::Integer(number) => found.push((key.to_owned(), number.to_string())),
+        // Switches and lists are told where they matter.
+        toml::Value::Float(_) | toml::Value::Boolean(_) | toml::Value::Datetime(_) | toml::Value::Array(_) => {}
     }
 }
 

@@ -141,6 +141,15 @@ mod tests {
         assert_eq!(current(), second);
     }
 
+    // T11
+    #[test]
+    fn early_data_is_not_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        write_pair(directory.path(), "localhost");
+        let tls = Tls::from_files(&directory.path().join("chain.pem"), &directory.path().join("key.pem")).unwrap();
+        assert_eq!(tls.config.max_early_data_size, 0);
+    }
+
     #[test]
     fn a_key_of_another_certificate_is_refused() {
         let directory = tempfile::tempdir().unwrap();

@@ -142,6 +142,20 @@ mod tests {
         assert!(checked_contact(vec![]).is_ok());
     }
 
+    // A17
+    #[test]
+    fn an_ended_account_may_not_act_whoever_ended_it() {
+        let account = crate::model::policy::tests::account();
+        assert_eq!((account.status(), account.standing()), (AccountStatus::Valid, Ok(())));
+        let deactivated = account.deactivated(account.created);
+        assert_eq!(deactivated.status(), AccountStatus::Deactivated);
+        assert_eq!(deactivated.standing(), Err(Refusal::AccountDeactivated));
+        let standing = AccountStanding::Revoked { at: account.created, reason: "misuse".into() };
+        let revoked = Account { standing, ..account };
+        assert_eq!(revoked.status(), AccountStatus::Revoked);
+        assert_eq!(revoked.standing(), Err(Refusal::AccountRevoked { reason: "misuse".into() }));
+    }
+
     #[test]
     fn several_addresses_and_headers_are_invalid_and_other_schemes_unsupported() {
         for bad in [
