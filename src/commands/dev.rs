@@ -17,6 +17,7 @@ use super::server;
 use super::trial::{Trial, TrialError, TrialFacts, TrialSettings};
 use crate::config::{LogFormat, LogSettings};
 use crate::names::Zone;
+use crate::store::sled::holder;
 use crate::store::write_durably;
 use crate::time::SystemClock;
 
@@ -124,6 +125,10 @@ pub async fn run(command: DevCommand) -> Result<(), DevError> {
         move |error| DevError::Io { what, error }
     };
     let mut signals = Signals::listen().map_err(io("listening for signals"))?;
+    // A killed server leaves the file behind; opening the store may take a while, and nobody shall be misled meanwhile.
+    if holder(&command.dir).is_none() {
+        let _ = fs::remove_file(command.dir.join(ENVIRONMENT));
+    }
     let trial = tokio::select! {
         trial = Trial::start(command.settings()) => trial?,
         // Nothing has been promised to anyone yet.

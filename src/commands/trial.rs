@@ -23,7 +23,7 @@ use crate::acme::route::{Door, Route};
 use crate::acme::urls::Urls;
 use crate::authority;
 use crate::config::Config;
-use crate::http::{Addresses, Listeners};
+use crate::http::{Addresses, BindError, Listeners};
 use crate::names::Zone;
 use crate::store::Store;
 use crate::store::sled::{OpenError, Options, SledStore};
@@ -129,6 +129,9 @@ pub enum TrialError {
         /// Why not.
         error: io::Error,
     },
+    /// Another listener.
+    #[error("{0}; give other addresses with --listen and --public-listen, or port 0 for any that is free")]
+    Bind(#[from] BindError),
     /// CA material could not be made.
     #[error(transparent)]
     Hierarchy(#[from] HierarchyError),
@@ -207,7 +210,7 @@ impl Trial {
         }
         let sockets = [directory.join("admin.sock"), directory.join("officer-2.sock")];
         let addresses = Addresses { acme: settings.listen, public: settings.public_listen, admin: sockets.to_vec() };
-        let listeners = Listeners::bind(&addresses).await.map_err(StartError::from)?;
+        let listeners = Listeners::bind(&addresses).await?;
         let material = match made {
             Some(made) => Material::found(&directory, made),
             None => Material::make(&directory, listeners.public_address(), now)?,

@@ -120,13 +120,14 @@ fn validation(settings: &TrialSettings, resolver: SocketAddr) -> validation::Set
     }
 }
 
+/// The policy is NIST's first one for tests.
 fn profiles() -> Vec<Profile> {
     let text = format!(
         "name = \"sote-server\"\n\
          description = \"Server certificate of a social welfare and healthcare service provider (trial)\"\n\
          issuer = \"{ISSUER}\"\n\
          [[policies]]\n\
-         oid = \"1.3.6.1.4.1.55555.1.1\"\n\
+         oid = \"2.16.840.1.101.3.2.1.48.1\"\n\
          cps = \"https://sote-acme.example.fi/cps\"\n"
     );
     vec![toml::from_str(&text).expect("the profile of trials is well formed")]

@@ -1,0 +1,235 @@
+//! `sote-acme dev` as a process: what it writes, what it refuses, what survives a restart and a kill.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use sote_acme::client::{HttpVersion, Transport};
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sote-acme");
+/// Longer than any start takes on a machine that does much else at the same time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A `dev` process; it is killed when it is dropped.
+struct Dev {
+    process: Child,
+    directory: PathBuf,
+    values: BTreeMap<String, String>,
+}
+
+impl Dev {
+    /// Starts it on free ports and waits until it is ready.
+    fn start(directory: &Path, further: &[&str]) -> Self {
+        Dev::start_with(directory, &["--public-listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0"], further)
+    }
+
+    fn start_with(directory: &Path, addresses: &[&str], further: &[&str]) -> Self {
+        let mut process = command(directory, addresses, further)
+            .stdout(fs::File::create(directory.with_extension("out")).unwrap())
+            .stderr(fs::File::create(directory.with_extension("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let file = directory.join("dev.env");
+        let begun = Instant::now();
+        // One that a killed server left behind names another process.
+        let own = format!("SOTE_ACME_PID={}\n", process.id());
+        while !fs::read_to_string(&file).is_ok_and(|text| text.contains(&own)) {
+            let ended = process.try_wait().unwrap();
+            let log = || fs::read_to_string(directory.with_extension("log")).unwrap();
+            assert!(ended.is_none(), "it ended with {ended:?}: {}", log());
+            assert!(begun.elapsed() < PATIENCE, "it did not become ready: {}", log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let values = fs::read_to_string(&file).unwrap();
+        let values = values.lines().map(|line| line.split_once('=').unwrap());
+        let values = values.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Dev { process, directory: directory.to_owned(), values }
+    }
+
+    fn value(&self, name: &str) -> &str {
+        self.values.get(name).unwrap_or_else(|| panic!("dev.env has no {name}: {:?}", self.values))
+    }
+
+    fn transport(&self) -> Transport {
+        let root = fs::read(self.value("SOTE_ACME_TLS_ROOT")).unwrap();
+        Transport::trusting(&root, HttpVersion::Http1).unwrap()
+    }
+
+    fn get(&self, url: &str) -> (u16, Vec<u8>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answer = runtime.block_on(async { self.transport().get(url).await.unwrap() });
+        (answer.status, answer.body.to_vec())
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    /// Ends it and returns whether that was its success.
+    fn ended_by(mut self, signal: &str) -> bool {
+        self.signal(signal);
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status.success();
+            }
+            assert!(begun.elapsed() < PATIENCE, "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn command(directory: &Path, addresses: &[&str], further: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(["dev", "--listen", "127.0.0.1:0", "--dir"]).arg(directory).args(addresses).args(further);
+    command.stdin(Stdio::null());
+    command
+}
+
+fn refused(directory: &Path, addresses: &[&str], further: &[&str]) -> String {
+    let Output { status, stderr, .. } = command(directory, addresses, further).output().unwrap();
+    assert!(!status.success());
+    String::from_utf8(stderr).unwrap()
+}
+
+fn place() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("dev");
+    (directory, path)
+}
+
+#[test]
+fn dev_env_names_everything_that_clients_need_once_the_server_is_ready() {
+    let (_place, directory) = place();
+    let dev = Dev::start(&directory, &[]);
+    assert_eq!(dev.value("SOTE_ACME_PID"), dev.process.id().to_string());
+    for name in ["TLS_ROOT", "ISSUER_ROOT", "ALT_ROOT", "TEST_ISSUER_ROOT"] {
+        let pem = fs::read_to_string(dev.value(&format!("SOTE_ACME_{name}"))).unwrap();
+        assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"), "{name}");
+    }
+    assert!(fs::metadata(dev.value("SOTE_ACME_ADMIN_SOCKET")).unwrap().mode() & 0o777 == 0o660);
+    assert!(directory.join("officer-2.sock").exists());
+    assert!(dev.value("SOTE_ACME_EAB_KID").starts_with("k1_"));
+    assert!(dev.value("SOTE_ACME_EAB_HMAC_KEY").len() >= 43, "at least 32 octets");
+
+    let (status, server) = dev.get(dev.value("SOTE_ACME_DIRECTORY"));
+    let server: serde_json::Value = serde_json::from_slice(&server).unwrap();
+    assert_eq!(status, 200);
+    let meta = &server["meta"];
+    assert_eq!(meta["externalAccountRequired"], true);
+    assert!(meta["profiles"]["sote-server"].is_string());
+    assert!(meta["caaIdentities"][0].is_string() && meta["website"].is_string());
+    assert_eq!(dev.get(meta["termsOfService"].as_str().unwrap()).0, 200);
+    assert_eq!(dev.get(dev.value("SOTE_ACME_ORGANISATION_DIRECTORY")).0, 200);
+
+    // The terminal shows lines to copy.
+    let banner = fs::read_to_string(directory.with_extension("out")).unwrap();
+    for part in ["certbot certonly", "lego --server", dev.value("SOTE_ACME_EAB_KID"), dev.value("SOTE_ACME_DIRECTORY")]
+    {
+        assert!(banner.contains(part), "{part} in {banner}");
+    }
+}
+
+#[test]
+fn the_roots_are_published_where_the_issuing_certificates_say() {
+    let (_place, directory) = place();
+    let dev = Dev::start(&directory, &[]);
+    for name in ["trial-1.pem", "trial-1-by-trial-root-2.pem"] {
+        let pem = fs::read_to_string(directory.join("certificates").join(name)).unwrap();
+        let issuing = sote_acme::x509::Certificate::parse_pem_chain(&pem).unwrap().remove(0);
+        let (status, root) = dev.get(issuing.issuer_url().unwrap());
+        assert_eq!(status, 200);
+        let root = sote_acme::x509::Certificate::parse(&root).unwrap();
+        issuing.verify_signed_by(root.public_key()).unwrap();
+        let (status, crl) = dev.get(issuing.crl_url().unwrap());
+        assert_eq!(status, 200);
+        sote_acme::x509::Crl::parse(&crl).unwrap().verify_signed_by(root.public_key()).unwrap();
+    }
+}
+
+#[test]
+fn a_directory_in_use_is_refused_and_the_running_server_goes_on() {
+    let (_place, directory) = place();
+    let dev = Dev::start(&directory, &[]);
+    let refusal = refused(&directory, &["--public-listen", "127.0.0.1:0"], &[]);
+    assert!(refusal.contains("a server is running in this directory"), "{refusal}");
+    assert!(refusal.contains(dev.value("SOTE_ACME_PID")) && refusal.contains("--dir"), "{refusal}");
+    assert!(directory.join("dev.env").exists() && directory.join("admin.sock").exists());
+    assert_eq!(dev.get(dev.value("SOTE_ACME_DIRECTORY")).0, 200);
+}
+
+#[test]
+fn a_restart_finds_everything_again_and_a_stop_is_clean() {
+    let (_place, directory) = place();
+    let first = Dev::start(&directory, &[]);
+    let same = ["SOTE_ACME_EAB_KID", "SOTE_ACME_EAB_HMAC_KEY", "SOTE_ACME_PUBLIC_URL", "SOTE_ACME_ISSUER_ROOT"];
+    let values: Vec<String> = same.iter().map(|name| first.value(name).to_owned()).collect();
+    let root = fs::read(first.value("SOTE_ACME_ISSUER_ROOT")).unwrap();
+    // SIGHUP only reads again.
+    first.signal("HUP");
+    assert_eq!(first.get(first.value("SOTE_ACME_DIRECTORY")).0, 200);
+    assert!(first.ended_by("TERM"), "a stop is a success");
+    assert!(!directory.join("dev.env").exists(), "no server, no dev.env");
+    assert!(directory.join("nonces").exists(), "the nonces wait for the next start");
+
+    let second = Dev::start(&directory, &[]);
+    assert_eq!(same.map(|name| second.value(name).to_owned()).to_vec(), values);
+    assert_eq!(fs::read(second.value("SOTE_ACME_ISSUER_ROOT")).unwrap(), root);
+    assert!(!directory.join("nonces").exists());
+    // Killed, it leaves dev.env and a lock file, which stop nobody.
+    assert!(!second.ended_by("KILL"));
+    let third = Dev::start(&directory, &["--allow-zone", "other.test"]);
+    assert_eq!(third.value("SOTE_ACME_PUBLIC_URL"), values[2]);
+    assert_ne!(third.value("SOTE_ACME_EAB_KID"), values[0], "another zone needs another invitation");
+    assert!(third.ended_by("INT"));
+}
+
+#[test]
+fn another_public_port_is_refused_with_the_flag_to_give() {
+    let (_place, directory) = place();
+    let dev = Dev::start(&directory, &[]);
+    let address = dev.value("SOTE_ACME_PUBLIC_URL").strip_prefix("http://").unwrap().to_owned();
+    assert!(dev.ended_by("TERM"));
+    let refusal = refused(&directory, &["--public-listen", "127.0.0.1:1"], &[]);
+    assert!(refusal.contains(&format!("--public-listen {address}")), "{refusal}");
+    let again = Dev::start_with(&directory, &["--public-listen", &address, "--dns-listen", "127.0.0.1:0"], &[]);
+    assert_eq!(again.value("SOTE_ACME_PUBLIC_URL"), format!("http://{address}"));
+}
+
+#[test]
+fn a_given_resolver_need_not_be_there_yet_and_the_embedded_responder_stays_away() {
+    let (_place, directory) = place();
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let responder = free.local_addr().unwrap().to_string();
+    let resolver = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    // The port is taken: a responder that tried to answer there would fail.
+    let addresses = ["--public-listen", "127.0.0.1:0", "--dns-listen", &responder];
+    let dev = Dev::start_with(&directory, &addresses, &["--dns", &resolver]);
+    assert_eq!(dev.value("SOTE_ACME_DNS"), resolver);
+    assert_eq!(dev.directory, directory);
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_the_flag() {
+    let (_place, directory) = place();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refusal = refused(&directory, &["--public-listen", &address, "--dns-listen", "127.0.0.1:0"], &[]);
+    assert!(refusal.contains(&address) && refusal.contains("--public-listen"), "{refusal}");
+    assert!(!directory.join("keys").exists(), "nothing was made for an address that cannot be had");
+    // The directory can be used afterwards.
+    drop(Dev::start(&directory, &[]));
+}
