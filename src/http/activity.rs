@@ -10,6 +10,7 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::Instant;
 
+use super::framing::Framing;
 use crate::config::HttpSettings as Settings;
 
 /// The protocol that a connection speaks.
@@ -42,13 +43,19 @@ struct State {
     idle_since: Instant,
     /// When the first octet of a request came whose head is not complete.
     head_since: Option<Instant>,
+    framing: Framing,
 }
 
 /// A request that is being worked on, until its answer's body has been handed over.
 pub(super) struct RequestGuard {
     activity: Arc<Activity>,
     number: u64,
+    is_ambiguous: bool,
 }
+
+/// Marks a request whose head hyper has tidied: it had both Content-Length and Transfer-Encoding.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ambiguous;
 
 /// An answer's body that ends its request when it is dropped.
 pub(super) struct GuardedBody {
@@ -70,7 +77,8 @@ impl From<&Settings> for Timers {
 impl Activity {
     pub(super) fn new(protocol: Protocol) -> Arc<Self> {
         let now = Instant::now();
-        let state = State { requests: BTreeMap::new(), begun: 0, idle_since: now, head_since: None };
+        let state =
+            State { requests: BTreeMap::new(), begun: 0, idle_since: now, head_since: None, framing: Framing::new() };
         Arc::new(Activity { protocol, opened: now, state: Mutex::new(state) })
     }
 
@@ -85,13 +93,17 @@ impl Activity {
         state.begun += 1;
         let number = state.begun;
         state.requests.insert(number, Instant::now());
+        let is_ambiguous = self.protocol == Protocol::Http1 && state.framing.next_is_ambiguous();
         drop(state);
-        RequestGuard { activity: Arc::clone(self), number }
+        RequestGuard { activity: Arc::clone(self), number, is_ambiguous }
     }
 
     /// Octets came from the peer.
-    pub(super) fn octets_read(&self) {
+    pub(super) fn octets_read(&self, octets: &[u8]) {
         let mut state = self.state();
+        if self.protocol == Protocol::Http1 {
+            state.framing.read(octets);
+        }
         // In HTTP/2 later octets may be frames of the connection itself, which are no request.
         let may_be_head = self.protocol == Protocol::Http1 || state.begun == 0;
         if state.requests.is_empty() && may_be_head {
@@ -122,6 +134,13 @@ impl Activity {
         }
         let quiet = if state.begun == 0 { self.opened + timers.first_request } else { state.idle_since + timers.idle };
         state.head_since.map_or(quiet, |since| quiet.min(since + timers.head))
+    }
+}
+
+impl RequestGuard {
+    /// Whether the request's head had two meanings.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous
     }
 }
 
@@ -178,26 +197,26 @@ mod tests {
     fn each_state_of_a_connection_has_its_own_time_limit() {
         let activity = Activity::new(Protocol::Http1);
         assert_eq!(left(&activity), 30);
-        activity.octets_read();
+        activity.octets_read(b"x");
         let head = activity.deadline(&timers());
         assert_eq!(left(&activity), 10);
-        activity.octets_read();
+        activity.octets_read(b"x");
         assert_eq!(activity.deadline(&timers()), head, "more octets of a head win no time");
         let request = activity.begin();
         assert_eq!(left(&activity), 60);
         drop(request);
         assert_eq!(left(&activity), 100);
-        activity.octets_read();
+        activity.octets_read(b"x");
         assert_eq!(left(&activity), 10);
     }
 
     #[test]
     fn frames_of_an_http2_connection_are_no_head_once_a_request_has_come() {
         let activity = Activity::new(Protocol::Http2);
-        activity.octets_read();
+        activity.octets_read(b"x");
         assert_eq!(left(&activity), 10);
         drop(activity.begin());
-        activity.octets_read();
+        activity.octets_read(b"x");
         assert_eq!(left(&activity), 100);
     }
 

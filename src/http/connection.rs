@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{Activity, GuardedBody, Protocol, Timers};
+use super::activity::{Activity, Ambiguous, GuardedBody, Protocol, Timers};
 use super::watched::Watched;
 use crate::config::HttpSettings as Settings;
 
@@ -58,8 +58,11 @@ where
     let activity = Activity::new(protocol);
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let requests = Arc::clone(&activity);
-    let answers = service_fn(move |request| {
+    let answers = service_fn(move |mut request: hyper::Request<Incoming>| {
         let guard = requests.begin();
+        if guard.is_ambiguous() {
+            request.extensions_mut().insert(Ambiguous);
+        }
         let answer = Arc::clone(&service).answer(request, peer);
         async move { Ok::<_, Infallible>(answer.await.map(|content| GuardedBody::new(content, guard))) }
     });

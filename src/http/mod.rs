@@ -9,6 +9,7 @@ mod admin;
 mod app;
 mod authenticate;
 mod connection;
+mod framing;
 mod limits;
 mod nonces;
 mod officers;

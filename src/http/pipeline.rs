@@ -100,7 +100,7 @@ async fn admitted(
     let own = app.requests.of_address(address).ok_or_else(|| busy("too many requests of one address at once"))?;
     let turn = tokio::time::timeout(TURN, app.requests.place()).await;
     let turn = turn.ok().flatten().ok_or_else(|| busy("too many requests at once"))?;
-    request::sound_head(request.version(), request.method(), request.uri(), request.headers())?;
+    request::sound_head(request)?;
     Ok((own, turn))
 }
 

@@ -33,8 +33,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.activity.octets_read();
+        if let Some(octets) = buffer.filled().get(before..).filter(|octets| !octets.is_empty()) {
+            self.activity.octets_read(octets);
         }
         Poll::Ready(Ok(()))
     }
