@@ -14,7 +14,7 @@ use crate::acme::route::Door;
 use crate::acme::urls::Urls;
 use crate::authority::Authority;
 use crate::config::HttpSettings as Settings;
-use crate::issuer::Status;
+use crate::issuer::status::Status;
 use crate::time::Clock;
 
 /// What [`App::new`] is made of.

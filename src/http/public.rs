@@ -18,7 +18,7 @@ use super::query::percent_decoded;
 use super::reply::{Error, Reply};
 use super::request::{self, Arrived};
 use crate::acme::problem::Problem;
-use crate::issuer::OcspAnswer;
+use crate::issuer::status::OcspAnswer;
 use crate::model::Refusal;
 use crate::names::{IssuerName, base64url};
 use crate::time::Timestamp;
