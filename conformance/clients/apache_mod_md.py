@@ -37,6 +37,8 @@ class ApacheModMd(Client):
         root = folder / "tls-root.pem"
         shutil.copy(given.tls_root, root)
         root.chmod(0o644)
+        # The checkout may lie where Apache's user cannot go.
+        hooks = shutil.copytree(HOOKS, folder / "hooks", dirs_exist_ok=True)
         modules = ("mpm_event", "authz_core", "socache_shmcb", "ssl", "md")
         lines = [
             f"ServerRoot {folder}",
@@ -57,7 +59,8 @@ class ApacheModMd(Client):
             f"MDContactEmail admin@{self.session.name('mail')}",
             f"MDCACertificateFile {root}",
             f"MDExternalAccountBinding {given.eab_kid} {given.eab_hmac_key}",
-            f"MDChallengeDns01 {HOOKS}/mod-md-dns",
+            f"MDChallengeDns01 {hooks}/mod-md-dns",
+            "MDChallengeDns01Version 2",
             f"MDCAChallenges {challenge}",
             "MDInitialDelay 0",
             "MDRetryDelay 5s",

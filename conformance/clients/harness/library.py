@@ -18,7 +18,7 @@ from harness.matrix import Client
 from harness.session import HOOKS, Failure
 
 # npm's acme-client tells the status, not the type.
-DEACTIVATED = ("unauthorized", "RESP 403")
+DEACTIVATED = ("unauthorized", "RESP 401", "RESP 403")
 
 
 class LibraryClient(Client):

@@ -56,6 +56,7 @@ class Session:
             "NODE_EXTRA_CA_CERTS": str(given.tls_root),
             "CLIENTS_STATE": str(given.state),
             "CLIENTS_BINARY": str(given.binary or ""),
+            "CLIENTS_DNS": given.dns,
             "CLIENTS_PEBBLE_DNS": given.pebble_dns,
             "CLIENTS_WEBROOT": str(self.folder / "webroot"),
         }
