@@ -107,7 +107,7 @@ class DebianCaddy(Caddy):
     name = "caddy-debian"
     title = "Caddy (Debian 12)"
     lacks = Caddy.lacks | {
-        "ARI": "Caddy asks for renewal information only since 2.8",
+        "ARI": "this version does not ask for renewal information",
         "dns-01": "Debian's Caddy has no dns module",
     }
     lacks_at_pebble = {

@@ -101,7 +101,7 @@ class Certbot(Client):
 class DebianCertbot(Certbot):
     name = "certbot-debian"
     title = "certbot (Debian 12)"
-    lacks = Certbot.lacks | {"ARI": "certbot asks for renewal information only since 4.1"}
+    lacks = Certbot.lacks | {"ARI": "this version does not ask for renewal information"}
 
     @classmethod
     def install(cls, installer: Installer) -> str:

@@ -107,7 +107,7 @@ class Lego(Client):
 class DebianLego(Lego):
     name = "lego-debian"
     title = "lego (Debian 12)"
-    lacks = Lego.lacks | {"ARI": "lego asks for renewal information only since 4.10"}
+    lacks = Lego.lacks | {"ARI": "this version does not ask for renewal information"}
     no_propagation_check = "--dns.disable-cp"
 
     @classmethod
