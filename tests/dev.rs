@@ -1,14 +1,19 @@
 //! `sote-acme dev` as a process: what it writes, what it refuses, what survives a restart and a kill.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sote_acme::client::{HttpVersion, Transport};
+use sote_acme::acme::challenge_type::ChallengeType;
+use sote_acme::acme::jws_algorithm::JwsAlgorithm;
+use sote_acme::acme::jws_signing::AccountKey;
+use sote_acme::acme::status::AuthorizationStatus;
+use sote_acme::client::{Account, Client, ExternalAccount, HttpVersion, OrderRequest, Registration, Transport};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sote-acme");
@@ -232,4 +237,80 @@ fn a_port_that_is_taken_is_told_with_the_flag() {
     assert!(!directory.join("keys").exists(), "nothing was made for an address that cannot be had");
     // The directory can be used afterwards.
     drop(Dev::start(&directory, &[]));
+}
+
+impl Dev {
+    /// A client of the server, and an account by its invitation.
+    async fn account(&self) -> (Client, Account) {
+        let client = Client::discover(self.transport(), self.value("SOTE_ACME_DIRECTORY")).await.unwrap();
+        let key = Arc::new(AccountKey::generate(JwsAlgorithm::Es256).unwrap());
+        let external_account =
+            ExternalAccount::new(self.value("SOTE_ACME_EAB_KID"), self.value("SOTE_ACME_EAB_HMAC_KEY")).unwrap();
+        let registration =
+            Registration { contact: vec![], terms_agreed: true, external_account: Some(external_account) };
+        let account = client.register(key, &registration).await.unwrap();
+        (client, account)
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_that_cannot_succeed_is_invalid_within_a_minute_though_dns_never_answers() {
+    let (_place, directory) = place();
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let dev = Dev::start(&directory, &["--dns", &silent.local_addr().unwrap().to_string()]);
+    let (_, account) = dev.account().await;
+    let order = account.order(&OrderRequest::of_names(["www.silent.test"])).await.unwrap();
+    let mut authorization = order.authorizations().await.unwrap().remove(0);
+    let challenge = authorization.challenge(ChallengeType::Http01).unwrap().clone();
+    let begun = Instant::now();
+    authorization.answer(&challenge).await.unwrap();
+    while authorization.refresh().await.unwrap() != AuthorizationStatus::Invalid {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let error = authorization.challenge(ChallengeType::Http01).unwrap().error.clone();
+    assert!(error.is_some_and(|error| error.to_string().contains("dns")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_requests_at_once_and_a_hundred_idle_connections_of_one_address_are_normal() {
+    let (_place, directory) = place();
+    let dev = Dev::start(&directory, &[]);
+    let address = dev.value("SOTE_ACME_DIRECTORY").strip_prefix("https://localhost:").unwrap();
+    let port: u16 = address.strip_suffix("/directory").unwrap().parse().unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..100 {
+        idle.push(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+    }
+    let accounts: Vec<_> = (0..50).map(|_| dev.account()).collect();
+    let mut urls = HashSet::new();
+    for (_, account) in futures_of(accounts).await {
+        urls.insert(account.url().to_owned());
+    }
+    assert_eq!(urls.len(), 50);
+    // Hundreds of requests by one account in a row meet no limit.
+    let (client, account) = dev.account().await;
+    for _ in 0..300 {
+        account.object().await.unwrap();
+    }
+    client.nonce().await.unwrap();
+    drop(idle);
+}
+
+/// All of them at the same time.
+async fn futures_of<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    let mut outputs = Vec::new();
+    std::future::poll_fn(|context| {
+        futures.retain_mut(|future| match future.as_mut().poll(context) {
+            std::task::Poll::Ready(output) => {
+                outputs.push(output);
+                false
+            }
+            std::task::Poll::Pending => true,
+        });
+        if futures.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    outputs
 }
