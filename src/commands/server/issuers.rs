@@ -208,3 +208,90 @@ fn fits(path: &Path, certificate: &Certificate, key_path: &Path, key: &KeyFile) 
     }
     Err(unfit(path, format!("does not belong to the key in {}", key_path.display())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::hierarchy::{AuthorityFiles, AuthorityPlan, create_authority};
+    use crate::signer::NewKey;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
+    const YEAR: i64 = 365 * 86_400;
+
+    fn made(directory: &Path) -> (config::Issuer, config::Root, AuthorityFiles) {
+        let plan = AuthorityPlan {
+            key: NewKey::P256,
+            organisation: "Testi Oy".into(),
+            common_name: "Sote test".into(),
+            root: "root".parse().unwrap(),
+            alternate_root: "root-2".parse().unwrap(),
+            issuer: "sote-1".parse().unwrap(),
+            public_url: "http://127.0.0.1".into(),
+            root_crl_days: 365,
+        };
+        let files = create_authority(directory, &plan, NOW).unwrap();
+        let issuer = config::Issuer {
+            name: plan.issuer,
+            certificate: files.issuer_certificate.clone(),
+            key: files.issuer_key.clone(),
+            alternates: vec![files.cross_certificate.clone()],
+            ocsp: config::OcspResponder {
+                certificate: files.responder_certificate.clone(),
+                key: files.responder_key.clone(),
+                validity: std::time::Duration::from_secs(3600),
+            },
+            crl: config::CrlSettings::default(),
+        };
+        let root =
+            config::Root { name: plan.root, certificate: files.root.certificate.clone(), crl: files.root.crl.clone() };
+        (issuer, root, files)
+    }
+
+    fn fault(issuer: &config::Issuer, now: Timestamp) -> String {
+        IssuerMaterial::open(issuer, now).err().expect("a fault").to_string()
+    }
+
+    #[test]
+    fn material_that_fits_is_opened_with_both_chains_and_without_a_root() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut issuer, root, files) = made(directory.path());
+        // People append the root to the chain.
+        let chain = [&files.issuer_certificate, &files.root.certificate].map(|path| fs::read_to_string(path).unwrap());
+        issuer.certificate = directory.path().join("chain.pem");
+        fs::write(&issuer.certificate, chain.concat()).unwrap();
+        let material = IssuerMaterial::open(&issuer, NOW).unwrap();
+        assert_eq!(material.chains().iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+        assert!(opened_root(&root, NOW).is_ok());
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_told_with_both_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let (issuer, _, files) = made(directory.path());
+        let told = fault(&config::Issuer { key: files.responder_key.clone(), ..issuer }, NOW);
+        assert!(told.contains("sote-1.pem") && told.contains("sote-1-ocsp.key"), "{told}");
+    }
+
+    #[test]
+    fn certificates_that_are_not_what_they_should_be_are_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let (issuer, root, files) = made(directory.path());
+        let not_an_authority = config::Issuer {
+            certificate: files.responder_certificate.clone(),
+            key: files.responder_key.clone(),
+            ..issuer.clone()
+        };
+        assert!(fault(&not_an_authority, NOW).contains("CA:TRUE"));
+        let foreign_chain = config::Issuer { alternates: vec![files.root.certificate.clone()], ..issuer.clone() };
+        assert!(fault(&foreign_chain, NOW).contains("root.pem"));
+        let mut no_responder = issuer.clone();
+        (no_responder.ocsp.certificate, no_responder.ocsp.key) =
+            (files.issuer_certificate.clone(), files.issuer_key.clone());
+        assert!(fault(&no_responder, NOW).contains("is no OCSP responder's certificate"));
+        assert!(fault(&issuer, NOW.plus(4 * YEAR)).contains("is not valid now"), "the responder's has ended");
+        let other_crl = config::Root { crl: files.alternate_root.crl.clone(), ..root.clone() };
+        assert!(opened_root(&other_crl, NOW).err().unwrap().to_string().contains("was not signed by root root"));
+        let no_root = config::Root { certificate: files.issuer_certificate.clone(), ..root };
+        assert!(opened_root(&no_root, NOW).is_err());
+    }
+}
