@@ -143,6 +143,7 @@ impl Server {
             settings: config.http.clone(),
             about: about(config)?,
             officers: officers(config, further_officers)?,
+            organisation_defaults: config.organisation_defaults.clone(),
             status,
             public_url: config.public_url.clone(),
             directory: config.state.clone(),
@@ -292,6 +293,7 @@ fn worker_settings(config: &Config) -> worker::Settings {
         retention: seconds(config.lifetimes.retention),
         strangers: seconds(config.lifetimes.strangers),
         abandon_after: seconds(config.lifetimes.prepared),
+        seal_audit_after: seconds(config.store.seal_audit_after),
         ..worker::Settings::default()
     }
 }

@@ -10,7 +10,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::app::App;
 use super::connection::{Peer, Service};
@@ -20,6 +20,7 @@ use super::reply::{Error, Reply};
 use super::request::{self, Arrived};
 use super::{query::Query, register};
 use crate::authority::Fault;
+use crate::authority::officers::organisations::AddOrganisation;
 use crate::model::Refusal;
 
 /// Answers officers.
@@ -165,7 +166,7 @@ fn caller<'a>(app: &'a App, context: &Context) -> Result<&'a Officer, Failure> {
     known.map_err(|uid| {
         let who = uid.map_or("the caller".to_owned(), |uid| format!("the user with number {uid}"));
         tracing::warn!(?uid, "refused an unknown caller of the admin socket");
-        let next = "add the user to [[admin.officers]] in the configuration and restart the server";
+        let next = "add the user to [[officers]] in the configuration and restart the server";
         Failure::new(StatusCode::FORBIDDEN, format!("{who} is no officer of this server"), next)
     })
 }
@@ -182,7 +183,9 @@ async fn carried_out(
     let query = Query::parse(target.query());
     match command {
         Command::Me => shown(&json!({ "name": officer.name, "role": officer.role })),
-        Command::AddOrganisation => shown(&authority.add_organisation(name, object(app, request).await?, now).await?),
+        Command::AddOrganisation => {
+            shown(&authority.add_organisation(name, organisation(app, request).await?, now).await?)
+        }
         Command::ListOrganisations => shown(&authority.list_organisations(query.value("after")?).await?),
         Command::SuspendOrganisation => {
             shown(&authority.suspend_organisation(name, object(app, request).await?, now).await?)
@@ -214,6 +217,24 @@ async fn carried_out(
 
 fn shown<T: Serialize>(value: &T) -> Result<Reply, Error> {
     Ok(Reply::json(StatusCode::OK, value))
+}
+
+/// An organisation to add, with the configured limits where the officer named none.
+async fn organisation(app: &App, request: Arrived) -> Result<AddOrganisation, Error> {
+    let mut given: serde_json::Map<String, Value> = object(app, request).await?;
+    let defaults = &app.organisation_defaults;
+    let test = given.get("test") == Some(&Value::Bool(true));
+    let of_kind = |profile: &&crate::model::Profile| profile.test == test;
+    let profiles = match defaults.profiles.as_slice() {
+        [] => app.authority.profiles().filter(of_kind).map(|profile| profile.name.clone()).collect(),
+        named => named.to_vec(),
+    };
+    for (member, value) in
+        [("profiles", json!(profiles)), ("zones", json!(defaults.zones)), ("language", json!(defaults.language))]
+    {
+        given.entry(member).or_insert(value);
+    }
+    serde_json::from_value(Value::Object(given)).map_err(|error| Refusal::Malformed { why: error.to_string() }.into())
 }
 
 async fn object<T: DeserializeOwned>(app: &App, request: Arrived) -> Result<T, Error> {

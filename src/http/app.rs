@@ -13,7 +13,7 @@ use super::{acme, admin, public};
 use crate::acme::route::Door;
 use crate::acme::urls::Urls;
 use crate::authority::Authority;
-use crate::config::HttpSettings as Settings;
+use crate::config::{HttpSettings as Settings, OrganisationDefaults};
 use crate::issuer::status::Status;
 use crate::time::Clock;
 
@@ -33,6 +33,8 @@ pub struct Parts {
     pub about: About,
     /// Who may use the admin socket.
     pub officers: Officers,
+    /// The limits of organisations for which officers name none.
+    pub organisation_defaults: OrganisationDefaults,
     /// CRLs, OCSP answers and chains.
     pub status: Status,
     /// The base URL of the public listener, as it stands in certificates. Only its path matters here.
@@ -61,6 +63,7 @@ pub struct App {
     pub(super) settings: Settings,
     pub(super) about: About,
     pub(super) officers: Officers,
+    pub(super) organisation_defaults: OrganisationDefaults,
     pub(super) status: Status,
     pub(super) directory: PathBuf,
     /// The path of the public listener's base URL, without a final slash; usually empty.
@@ -76,7 +79,19 @@ pub struct App {
 impl App {
     /// The state made of `parts`.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { authority, clock, nonces, urls, settings, about, officers, status, public_url, directory } = parts;
+        let Parts {
+            authority,
+            clock,
+            nonces,
+            urls,
+            settings,
+            about,
+            officers,
+            organisation_defaults,
+            status,
+            public_url,
+            directory,
+        } = parts;
         let directories = [Door::Server, Door::Organisation]
             .map(|door| Bytes::from(acme::directory::rendered(door, &urls, &authority, &about)));
         Arc::new(App {
@@ -96,6 +111,7 @@ impl App {
             settings,
             about,
             officers,
+            organisation_defaults,
             status,
             directory,
         })

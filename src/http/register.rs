@@ -19,7 +19,7 @@ use crate::acme::problem::Problem;
 use crate::authority::Fault;
 use crate::authority::officers::register::ImportReport;
 use crate::model::{Refusal, UnitRow};
-use crate::register::{Reading, RegisterRow, csv};
+use crate::register::{Reading, csv};
 use crate::time::Timestamp;
 
 /// What an import came to, with the lines that were left out.
@@ -45,7 +45,7 @@ pub(super) async fn import(
     let reading = reading.map_err(|error| Error::Fault(Fault::Internal(error.to_string())))??;
     let known = app.authority.known_units(reading.parents_elsewhere()).await?;
     let checked = reading.checked(&known);
-    let rows = checked.rows.into_iter().map(unit_row).collect();
+    let rows = checked.rows.into_iter().map(UnitRow::from).collect();
     let report = app.authority.import_register(officer, rows, dry_run, now).await?;
     Ok(Imported { report, refused: checked.refused.iter().map(ToString::to_string).collect() })
 }
@@ -54,26 +54,6 @@ fn reading(path: &Path) -> Result<Reading, Error> {
     let file = std::fs::File::open(path)
         .map_err(|error| Error::Fault(Fault::Internal(format!("an upload cannot be read: {error}"))))?;
     csv::read(io::BufReader::new(file)).map_err(|error| Refusal::Malformed { why: error.to_string() }.into())
-}
-
-/// The generation is the authority's to set.
-fn unit_row(row: RegisterRow) -> UnitRow {
-    let RegisterRow { line: _, oid, parent, business_id, name_fi, name_sv, .. } = row;
-    UnitRow {
-        oid,
-        generation: 0,
-        source: "csv".to_owned(),
-        parent,
-        business_id,
-        name_fi,
-        name_sv,
-        abbreviation: row.abbreviation,
-        municipality: row.municipality,
-        sector: row.sector,
-        unit_kind: row.kind,
-        valid_from: row.valid_from,
-        valid_to: row.valid_to,
-    }
 }
 
 /// An upload's file, removed when dropped.
