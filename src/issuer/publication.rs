@@ -59,7 +59,8 @@ const BATCH: usize = 1_000;
 /// What a CRL is made of, and which certificates it lists for the first time.
 struct Listed {
     entries: Vec<Vec<u8>>,
-    new: Vec<CertificateId>,
+    /// With the version of the record that was listed.
+    new: Vec<(CertificateId, u64)>,
 }
 
 impl Issuers {
@@ -157,7 +158,7 @@ impl Issuers {
                 let serial = certificate.serial.clone();
                 listed.entries.push(RevokedEntry { serial, date, reason, invalidity_date }.to_der());
                 if unpublished {
-                    listed.new.push(id);
+                    listed.new.push((id, certificate.version()));
                 }
             }
             match page.len() {
@@ -223,13 +224,18 @@ impl Issuers {
     }
 }
 
-/// Records that CRL `number` lists these. What fails here stays on the list of the unpublished and is done again.
-async fn mark_published(store: &dyn Store, ids: &[CertificateId], number: u64) -> Result<(), PublishError> {
-    for batch in ids.chunks(BATCH) {
+/// Records that CRL `number` lists these. What fails here stays on the list of the unpublished and is done again; so does
+/// what has changed since it was listed, since the list does not yet say so: a reason that was raised meanwhile.
+async fn mark_published(store: &dyn Store, listed: &[(CertificateId, u64)], number: u64) -> Result<(), PublishError> {
+    for batch in listed.chunks(BATCH) {
         let mut changes = Vec::with_capacity(batch.len());
-        for id in batch {
+        for (id, version) in batch {
             let record: Option<Read<Certificate>> = store.get::<Certificate>(id).await?;
-            changes.extend(record.map(|record| record.replace(&record.published(number))));
+            let unchanged = record.filter(|record| record.version() == *version);
+            changes.extend(unchanged.map(|record| record.replace(&record.published(number))));
+        }
+        if changes.is_empty() {
+            continue;
         }
         match store.commit(changes).await {
             Ok(()) | Err(CommitError::Conflict(_)) => {}
