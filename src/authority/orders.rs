@@ -240,7 +240,11 @@ impl Authority {
         csr: &[u8],
         now: Timestamp,
     ) -> Result<Attempt<OrderView>> {
-        let facts = self.order_facts(self.own_order(account, id).await?, account).await?;
+        let order = self.own_order(account, id).await?;
+        if matches!(order.progress, Progress::Open) && order.expires <= now {
+            return Err(Refusal::OrderExpired.into());
+        }
+        let facts = self.order_facts(order, account).await?;
         let authorized = self.authorized(&facts, now)?;
         self.matched(&authorized, csr).await?;
         let finalized = facts.order.finalized(csr.to_vec(), now);
@@ -294,7 +298,10 @@ impl Authority {
             return Ok(OrderView { order, status, failure: None });
         }
         let facts = self.facts(account).await?;
-        let authorizations = self.authorizations_of(&order).await?;
+        let authorizations = match order.expires <= now {
+            true => self.authorizations_left(&order).await?,
+            false => self.authorizations_of(&order).await?,
+        };
         let statuses: Vec<_> = authorizations.iter().map(|authorization| authorization.status(now)).collect();
         let standing = facts.standing();
         let void = standing.void();
@@ -307,10 +314,18 @@ impl Authority {
     }
 
     pub(super) async fn authorizations_of(&self, order: &Order) -> Result<Vec<Read<Authorization>>> {
+        let authorizations = self.authorizations_left(order).await?;
+        if authorizations.len() < order.authorizations.len() {
+            return Err(Fault::Internal(format!("order {} names an authorization that is missing", order.id)).into());
+        }
+        Ok(authorizations)
+    }
+
+    /// Those that are still there. An authorization may end, and be removed, before an order whose time is over.
+    async fn authorizations_left(&self, order: &Order) -> Result<Vec<Read<Authorization>>> {
         let mut authorizations = Vec::with_capacity(order.authorizations.len());
         for id in &order.authorizations {
-            let missing = || Fault::Internal(format!("order {} names authorization {id}, which is missing", order.id));
-            authorizations.push(self.store.get::<Authorization>(id).await?.ok_or_else(missing)?);
+            authorizations.extend(self.store.get::<Authorization>(id).await?);
         }
         Ok(authorizations)
     }
