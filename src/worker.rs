@@ -17,7 +17,7 @@ use crate::authority::Authority;
 use crate::issuer::Issuers;
 use crate::model::Publication;
 use crate::names::{AuthorizationId, CertificateId, IssuerName, OrderId};
-use crate::store::index::Index;
+use crate::store::index::{Index, shard_parts};
 use crate::store::{Range, Store};
 use crate::time::{Clock, Timestamp};
 use crate::validation::Validators;
@@ -80,6 +80,8 @@ enum Task {
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// So many seconds may the clock stand before the newest audit entry.
 const CLOCK_TOLERANCE: i64 = 60;
+/// The length of a certificate's id at the end of an index key.
+const CERTIFICATE_ID: usize = 16;
 /// How many records go in one commit.
 const TIDY_BATCH: usize = 500;
 
@@ -191,27 +193,22 @@ impl Worker {
         }
     }
 
-    /// The shards with something unpublished, and those whose next CRL is due.
+    /// The shards with something unpublished, and those whose next CRL is due. A shard that the configuration no longer
+    /// uses is among them: certificates that name it are out there.
     async fn publications_due(&self, now: Timestamp) -> crate::authority::Result<Vec<(IssuerName, u16)>> {
         let mut due = Vec::new();
-        for issuer in self.issuers.iter() {
-            for shard in 0..issuer.shards {
-                let owner = crate::store::index::shard(&issuer.name, shard);
-                let unpublished = self.store().list(Range::of(Index::Unpublished, owner, 1)).await?;
-                if !unpublished.is_empty() {
-                    due.push((issuer.name.clone(), shard));
-                }
-            }
+        let mut cursor = None;
+        // One look per shard with something unpublished, however much that is.
+        while let Some(entry) = self.store().list(Range::of(Index::Unpublished, [], 1).after(cursor)).await?.pop() {
+            let shard = &entry[..entry.len().saturating_sub(CERTIFICATE_ID)];
+            due.extend(shard_parts(shard));
+            cursor = Some([shard, &[0xff; CERTIFICATE_ID]].concat());
         }
         let range = Range::of(Index::PublicationsDue, [], 1_000).below(now.plus(1).to_be_bytes());
         for key in self.store().list(range).await? {
-            let Some(publication) = key.get(8..).and_then(shard_of) else { continue };
-            if self.issuers.issuer(&publication.0).is_some_and(|issuer| publication.1 < issuer.shards)
-                && !due.contains(&publication)
-            {
-                due.push(publication);
-            }
+            due.extend(key.get(8..).and_then(shard_parts).filter(|publication| !due.contains(publication)));
         }
+        due.retain(|(issuer, _)| self.issuers.issuer(issuer).is_some());
         Ok(due)
     }
 
@@ -246,11 +243,4 @@ impl Worker {
         while self.authority.seal_audit(now.plus(-self.settings.seal_audit_after), now).await? {}
         Ok(())
     }
-}
-
-/// Issuer and shard in a publication's key.
-fn shard_of(key: &[u8]) -> Option<(IssuerName, u16)> {
-    let (name, shard) = key.split_at_checked(key.len().checked_sub(3)?)?;
-    let name = std::str::from_utf8(name).ok()?.parse().ok()?;
-    Some((name, u16::from_be_bytes(shard[1..].try_into().ok()?)))
 }

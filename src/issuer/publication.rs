@@ -53,6 +53,8 @@ impl From<StoreError> for PublishError {
     }
 }
 
+/// More shards than all issuers together ever had.
+const MOST_SHARDS: usize = 1 << 20;
 /// How many records are read, and marked, at a time.
 const BATCH: usize = 1_000;
 
@@ -64,23 +66,27 @@ struct Listed {
 }
 
 impl Issuers {
-    /// Makes the records of all shards that have none, and begins to serve every published file that is whole. What is
-    /// not served afterwards is due.
+    /// Makes the records of all configured shards that have none, and begins to serve every published file that is whole,
+    /// also of shards that are no longer configured. What is not served afterwards is due.
     pub async fn load_crls(&self, store: &dyn Store, now: Timestamp) -> Result<(), PublishError> {
         for issuer in self.issuers.values() {
             for shard in 0..issuer.shards {
-                let id = (issuer.name.clone(), shard);
-                match store.get::<Publication>(&id).await? {
-                    None => {
-                        store.commit(vec![Change::insert(&Publication::new(issuer.name.clone(), shard, now))]).await?;
-                    }
-                    Some(record) => match self.served_file(issuer, &record) {
-                        Some(crl) => self.serve(&issuer.name, shard, crl),
-                        None => {
-                            let due = Publication { due: now, ..record.record.clone() };
-                            store.commit(vec![record.replace(&due)]).await?;
-                        }
-                    },
+                if store.get::<Publication>(&(issuer.name.clone(), shard)).await?.is_none() {
+                    store.commit(vec![Change::insert(&Publication::new(issuer.name.clone(), shard, now))]).await?;
+                }
+            }
+        }
+        // Every publication has one entry in this index: when the next one is due.
+        for key in store.list(Range::of(Index::PublicationsDue, [], MOST_SHARDS)).await? {
+            let Some(id) = key.get(8..).and_then(index::shard_parts) else { continue };
+            let (Some(issuer), Some(record)) = (self.issuer(&id.0), store.get::<Publication>(&id).await?) else {
+                continue;
+            };
+            match self.served_file(issuer, &record) {
+                Some(crl) => self.serve(&issuer.name, record.shard, crl),
+                None => {
+                    let due = Publication { due: now, ..record.record.clone() };
+                    store.commit(vec![record.replace(&due)]).await?;
                 }
             }
         }

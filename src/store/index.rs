@@ -136,6 +136,13 @@ pub fn shard(issuer: &IssuerName, shard: u16) -> Vec<u8> {
     [issuer.as_str().as_bytes(), &[0], &shard.to_be_bytes()].concat()
 }
 
+/// Issuer and shard in a key that [`shard`] made.
+pub fn shard_parts(key: &[u8]) -> Option<(IssuerName, u16)> {
+    let (name, shard) = key.split_at_checked(key.len().checked_sub(3)?)?;
+    let name = std::str::from_utf8(name).ok()?.parse().ok()?;
+    Some((name, u16::from_be_bytes(shard.get(1..)?.try_into().ok()?)))
+}
+
 /// The owner part of [`Index::AuthorizationsByIdentifier`].
 pub fn account_and_identifier(account: &AccountId, identifier: &Identifier) -> Vec<u8> {
     [account.as_bytes().as_slice(), identifier.kind().as_bytes(), &[0], identifier.value().as_bytes(), &[0]].concat()
