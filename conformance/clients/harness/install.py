@@ -1,6 +1,7 @@
 """Gets clients from package registries, by name and fixed version, into a folder outside the repository."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -145,6 +146,29 @@ class Installer:
             self._finished(folder)
         return folder / name
 
+    def maven(self, name: str, *coordinates: str) -> Path:
+        """Java archives and what they need; returns the folder that has them in `lib`."""
+        self.need_tool("javac", "default-jdk-headless")
+        self.need_tool("mvn", "maven")
+        folder = self._keyed("maven", name, *coordinates)
+        if self._begun(folder):
+            self.say(f"fetching {coordinates[0]}")
+            folder.mkdir(parents=True)
+            dependencies = "".join(
+                "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>".format(
+                    *coordinate.split(":")
+                )
+                for coordinate in coordinates
+            )
+            (folder / "pom.xml").write_text(
+                "<project><modelVersion>4.0.0</modelVersion><groupId>clients</groupId>"
+                f"<artifactId>{name}</artifactId><version>1</version><packaging>pom</packaging>"
+                f"<dependencies>{dependencies}</dependencies></project>\n"
+            )
+            self.run("mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={folder}/lib", cwd=folder)
+            self._finished(folder)
+        return folder
+
     def _apt_install(self, package: str) -> None:
         if not shutil.which("apt-get"):
             raise InstallFault(f"{package} is missing and there is no apt-get")
@@ -172,7 +196,7 @@ class Installer:
         return shown[1] if len(shown) == 2 and shown[0] == "ii" else ""
 
     def _keyed(self, kind: str, name: str, *wanted: str) -> Path:
-        versions = "-".join(word.partition("==")[2] or word.rpartition("@")[2] for word in wanted)
+        versions = "-".join(re.split("==|@|:", word)[-1] for word in wanted)
         return self.cache / kind / f"{name}-{versions}"
 
     def _begun(self, folder: Path) -> bool:

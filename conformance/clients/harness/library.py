@@ -55,8 +55,10 @@ class LibraryClient(Client):
         self.driver("register", f"admin@{self.session.name('mail')}")
 
     def http_01(self) -> None:
-        self.names = [self.session.name("http"), self.session.name("www.http")]
-        self.serial = self.order_by_http("http", self.names)
+        self.serial = self.order_by_http("http", self.names())
+
+    def names(self) -> list[str]:
+        return [self.session.name("http"), self.session.name("www.http")]
 
     def dns_01(self) -> None:
         name = self.session.name("dns")
@@ -70,14 +72,14 @@ class LibraryClient(Client):
         self.session.check_issued(*self.files("alpn-certificate"), name)
 
     def renew(self) -> None:
-        self.session.check_renewed(self.serial, self.order_by_http("renewed", self.names))
+        self.session.check_renewed(self.serial, self.order_by_http("renewed", self.names()))
 
     def ari(self) -> None:
         """The window of a certificate, an order that replaces it, and the refusal of a second one."""
         chain, _ = self.files("renewed")
         self.read_window(chain)
-        self.order_by_http("replacing", self.names, "--replaces", chain)
-        self.expect_refusal(ALREADY_REPLACED, "order", "http-01", self.session.folder / "twice", *self.names, "--replaces", chain)
+        self.order_by_http("replacing", self.names(), "--replaces", chain)
+        self.expect_refusal(ALREADY_REPLACED, "order", "http-01", self.session.folder / "twice", *self.names(), "--replaces", chain)
 
     def read_window(self, chain: Path) -> None:
         output = self.driver("renewal-info", chain)

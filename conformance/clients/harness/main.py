@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -19,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 # Files beside `run`; each has its clients in CLIENTS.
 MODULES = (
     "certbot", "lego", "dehydrated", "uacme", "apache_mod_md", "caddy", "instant_acme", "npm_acme_client",
-    "python_acme", "acme_tiny",
+    "python_acme", "acme4j", "acme_tiny",
 )
 # What continuous integration runs: families that share no code, quick to install.
 CI = ("certbot", "lego-debian", "dehydrated", "uacme")
@@ -33,6 +34,8 @@ def main() -> int:
             print(f"{client.name:22} {client.title}")
         return 0
     try:
+        if wanted.env and not wanted.env.is_file():
+            raise EnvironmentFault(f"{wanted.env}: no such file (the server writes it when it is ready)")
         chosen = selected(known, wanted)
         return run(wanted, chosen)
     except (EnvironmentFault, InstallFault) as fault:
@@ -84,6 +87,9 @@ def run(wanted: argparse.Namespace, chosen: list[type[Client]]) -> int:
     installer = Installer(wanted.cache.expanduser().resolve(), say)
     folder = (wanted.work or Path(tempfile.mkdtemp(prefix="sote-acme-clients-"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    # What an earlier run left in the same --work would pass for this run's.
+    for earlier in ("server", "pebble", *all_clients()):
+        shutil.rmtree(folder / earlier, ignore_errors=True)
     installer.need_tool("openssl", "openssl")
     installed = [(client, *installation(client, installer)) for client in chosen]
     if wanted.install_only:

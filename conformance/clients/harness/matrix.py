@@ -2,6 +2,7 @@
 
 import json
 import time
+import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Client:
     lacks: dict[str, str] = {}
     # What cannot be tried against Pebble, for a reason that lies in Pebble.
     lacks_at_pebble: dict[str, str] = {}
+    # The serial number of the certificate that `renew` renews.
+    serial = ""
 
     def __init__(self, session: Session):
         self.session = session
@@ -101,8 +104,9 @@ def try_operation(client: Client, operation: str, method: str, session: Session)
         cell = Cell("ok")
     except Failure as failure:
         cell = Cell("FAIL", " ".join(str(failure).split()), str(session.log_path))
-    except (OSError, ValueError, KeyError, IndexError, StopIteration) as fault:
-        # A client that left no file where it always leaves one, a port that is taken.
+    except Exception as fault:
+        # A client that left no file where it always leaves one, a taken port, a slip in a driver: the others go on.
+        session.note(traceback.format_exc())
         cell = Cell("FAIL", f"{type(fault).__name__}: {fault}", str(session.log_path))
     if cell.outcome == "FAIL":
         session.note(f"FAIL: {cell.reason}")

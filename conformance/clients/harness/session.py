@@ -181,6 +181,8 @@ class Session:
             raise Failure(str(wrong)) from None
 
     def check_renewed(self, old_serial: str, new_serial: str) -> None:
+        if not old_serial:
+            raise Failure("there was no certificate to renew")
         if old_serial == new_serial:
             raise Failure("the certificate is still the old one")
 
