@@ -118,11 +118,9 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
              administrator for an invitation that allows them.",
             rejected.len()
         ),
-        Refusal::IdentifiersUnsupported { kinds } => format!(
-            "Identifiers of type {} cannot be ordered here. This directory takes dns names; identifiers of organisations and \
-             units are taken by the organisation directory.",
-            kinds.join(", ")
-        ),
+        Refusal::IdentifiersUnsupported { kinds } => {
+            format!("Identifiers of type {} cannot be ordered: no profile has them. Order dns names.", kinds.join(", "))
+        }
         Refusal::TooManyIdentifiers { most } => {
             format!("An order with this profile may have at most {most} names. Split the names over several orders.")
         }
