@@ -90,8 +90,8 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
             "A test organisation gets test certificates only, and {profile} is no test profile. Choose a test profile."
         ),
         Refusal::UnitNotResolvable => {
-            "It is not clear for which unit of the organisation the certificate is. Use an invitation that names the unit, or \
-             name one in the order as an identifier of type sote-unit."
+            "It is not clear for which unit of the organisation the certificate is. Ask your organisation's administrator for \
+             an invitation that names the unit."
                 .into()
         }
         Refusal::UnitRejected { unit } => format!(
