@@ -57,23 +57,18 @@ pub(super) async fn run(command: CertificateCommand) -> CommandResult {
 fn in_pem(certificate: &Value) -> Result<String, CommandError> {
     let der = base64url::decode(&member(certificate, "der")).map_err(CommandError::failed)?;
     // A certificate that was only prepared has no signature: what is to be signed has no PEM label of its own.
-    match stage(certificate).as_str() {
+    match member(certificate, "stage.state").as_str() {
         "prepared" => Err(CommandError::Failed("nothing was signed: the certificate is only prepared".to_owned())),
         "abandoned" => Err(CommandError::Failed("nothing was signed: the certificate was abandoned".to_owned())),
         _ => Ok(pem::encoded("CERTIFICATE", &der)),
     }
 }
 
-/// The stage's name, whether the record shows it as text or as an object with more about it.
+/// How far the certificate has come; `revoked` goes before `issued`.
 fn stage(certificate: &Value) -> String {
-    match certificate.get("stage") {
-        Some(Value::Object(object)) => object
-            .get("stage")
-            .and_then(Value::as_str)
-            .or_else(|| object.keys().next().map(String::as_str))
-            .unwrap_or_default()
-            .to_owned(),
-        _ => member(certificate, "stage"),
+    match certificate.get("revocation") {
+        None | Some(Value::Null) => member(certificate, "stage.state"),
+        Some(_) => "revoked".to_owned(),
     }
 }
 
@@ -81,8 +76,6 @@ const HEADING: [&str; 7] = ["SERIAL", "STAGE", "ISSUER", "PROFILE", "NOT AFTER",
 
 fn row(certificate: &Value) -> Vec<String> {
     let shown = |name: &str| member(certificate, name);
-    let names = certificate.get("identifiers").and_then(Value::as_array).into_iter().flatten();
-    let names: Vec<String> = names.map(|identifier| member(identifier, "value")).collect();
     vec![
         shown("serial"),
         stage(certificate),
@@ -90,14 +83,19 @@ fn row(certificate: &Value) -> Vec<String> {
         shown("profile"),
         shown("not_after"),
         shown("unit"),
-        names.join(" "),
+        names(certificate),
     ]
+}
+
+fn names(certificate: &Value) -> String {
+    let identifiers = certificate.get("identifiers").and_then(Value::as_array).into_iter().flatten();
+    identifiers.map(|identifier| member(identifier, "value")).collect::<Vec<_>>().join(" ")
 }
 
 fn described(certificate: &Value) -> Vec<String> {
     let Some(object) = certificate.as_object() else { return Vec::new() };
     let line = |name: &String| match name.as_str() {
-        "identifiers" => format!("{name:<18} {}", row(certificate).last().cloned().unwrap_or_default()),
+        "identifiers" => format!("{name:<18} {}", names(certificate)),
         _ => format!("{name:<18} {}", member(certificate, name)),
     };
     object.keys().filter(|name| *name != "der").map(line).collect()

@@ -7,6 +7,7 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::config::{LogFormat, LogSettings};
+use crate::time::{Clock as _, SystemClock};
 
 /// Libraries that log what only their authors need. A directive in the configuration that names one goes before these.
 const QUIET: &str = "hickory_proto=warn,hickory_resolver=warn,hickory_server=warn,hickory_net=warn,sled=warn,h2=warn,\
@@ -46,11 +47,12 @@ impl Logging {
         match settings.format {
             LogFormat::Json => {
                 let lines = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
-                registry.with(lines.with_writer(std::io::stderr)).try_init()?;
+                registry.with(lines.with_timer(WholeSeconds).with_writer(std::io::stderr)).try_init()?;
             }
             LogFormat::Text => {
                 let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-                registry.with(fmt::layer().with_ansi(colours).with_writer(std::io::stderr)).try_init()?;
+                let lines = fmt::layer().with_ansi(colours).with_timer(WholeSeconds);
+                registry.with(lines.with_writer(std::io::stderr)).try_init()?;
             }
         }
         Ok(Logging(handle))
@@ -62,6 +64,15 @@ impl Logging {
     /// A level that is none; the old one then stays.
     pub fn change_level(&self, level: &str) -> Result<(), LogError> {
         Ok(self.0.reload(filter(level)?)?)
+    }
+}
+
+/// UTC in whole seconds, as everywhere else.
+struct WholeSeconds;
+
+impl fmt::time::FormatTime for WholeSeconds {
+    fn format_time(&self, writer: &mut fmt::format::Writer<'_>) -> std::fmt::Result {
+        write!(writer, "{}", SystemClock.now())
     }
 }
 
