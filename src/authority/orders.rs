@@ -244,6 +244,10 @@ impl Authority {
         if matches!(order.progress, Progress::Open) && order.expires <= now {
             return Err(Refusal::OrderExpired.into());
         }
+        // RFC 8555 §7.4: an order is finalized once. Its certificate may be signed already, for the first request.
+        if let Progress::Processing { .. } = order.progress {
+            return Err(Refusal::OrderNotReady { status: OrderStatus::Processing }.into());
+        }
         let facts = self.order_facts(order, account).await?;
         let authorized = self.authorized(&facts, now)?;
         self.matched(&authorized, csr).await?;
