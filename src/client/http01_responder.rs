@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -25,7 +26,14 @@ const PATH: &str = "/.well-known/acme-challenge/";
 /// How long a peer may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-type Shown = Arc<RwLock<HashMap<String, String>>>;
+type Shown = Arc<RwLock<HashMap<String, Text>>>;
+
+/// What is shown under a token, and how often it was fetched.
+#[derive(Debug)]
+struct Text {
+    text: String,
+    fetched: AtomicU64,
+}
 
 /// Answers http-01 challenges until it is dropped.
 #[derive(Debug)]
@@ -56,7 +64,16 @@ impl Http01Responder {
 
     /// Shows any text under a token, right or wrong.
     pub fn show(&self, token: &str, text: &str) {
-        self.shown.write().unwrap_or_else(PoisonError::into_inner).insert(token.to_owned(), text.to_owned());
+        self.shown
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(token.to_owned(), Text { text: text.to_owned(), fetched: AtomicU64::new(0) });
+    }
+
+    /// How often the text under a token was fetched since it is shown.
+    pub fn times_fetched(&self, token: &str) -> u64 {
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        shown.get(token).map_or(0, |text| text.fetched.load(Ordering::Relaxed))
     }
 
     /// Shows nothing under a token any more.
@@ -107,7 +124,11 @@ async fn serve(listener: TcpListener, shown: Shown) {
 
 fn answer(request: &Request<Incoming>, shown: &Shown) -> Response<Full<Bytes>> {
     let token = request.uri().path().strip_prefix(PATH).filter(|_| request.method() == Method::GET);
-    let text = token.and_then(|token| shown.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned());
+    let fetched = |text: &Text| {
+        text.fetched.fetch_add(1, Ordering::Relaxed);
+        text.text.clone()
+    };
+    let text = token.and_then(|token| shown.read().unwrap_or_else(PoisonError::into_inner).get(token).map(fetched));
     let (status, text) = text.map_or((StatusCode::NOT_FOUND, "not found\n".to_owned()), |text| (StatusCode::OK, text));
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;

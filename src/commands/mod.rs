@@ -5,6 +5,7 @@ mod audit;
 mod certificate;
 mod check_config;
 mod clock;
+pub mod demo;
 pub mod dev;
 pub mod dns;
 pub mod dns_responder;
@@ -68,6 +69,7 @@ struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoCommand),
     Serve(serve::ServeCommand),
     CheckConfig(check_config::CheckConfigCommand),
     Init(init::InitCommand),
@@ -100,6 +102,7 @@ pub fn run() -> ExitCode {
         Command::Serve(command) => within_runtime(serve::run(command)),
         Command::CheckConfig(command) => check_config::run(&command),
         Command::Init(command) => init::run(&command),
+        Command::Demo(command) => within_runtime(async { done(demo::run(command).await) }),
         Command::Dev(command) => within_runtime(async { done(dev::run(command).await) }),
         Command::Dns(command) => done(dns::run(command)),
         Command::Organisation(command) => within_runtime(organisation::run(command)),
