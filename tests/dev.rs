@@ -314,3 +314,31 @@ async fn futures_of<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     .await;
     outputs
 }
+
+#[test]
+fn a_root_s_next_list_is_served_after_sighup() {
+    let (_place, directory) = place();
+    let dev = Dev::start(&directory, &[]);
+    let file = |name: &str| directory.join(name);
+    let signed = Command::new(PROGRAM)
+        .args(["root-crl", "--certificate"])
+        .arg(file("certificates/trial-root.pem"))
+        .arg("--key")
+        .arg(file("keys/trial-root.key"))
+        .arg("--crl")
+        .arg(file("certificates/trial-root.crl"))
+        .output()
+        .unwrap();
+    assert!(signed.status.success(), "{signed:?}");
+    let served = || {
+        let (_, crl) = dev.get(&format!("{}/crl/trial-root/0.crl", dev.value("SOTE_ACME_PUBLIC_URL")));
+        sote_acme::x509::Crl::parse(&crl).unwrap().number()
+    };
+    assert_eq!(served(), Some(1));
+    dev.signal("HUP");
+    let begun = Instant::now();
+    while served() != Some(2) {
+        assert!(begun.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -17,8 +17,8 @@ use crate::signer::{KeyFile, KeyFileError, NewKey, Signer, SignerError};
 use crate::time::Timestamp;
 use crate::x509::{
     AlternativeName, Certificate, CertificateContent, CertificateError, Constraints, ContentError, CrlContent,
-    DistinguishedName, KeyIdentifier, KeyUsage, KeyUsages, NameAttribute, NameFault, assembled_certificate,
-    assembled_crl,
+    DistinguishedName, KeyIdentifier, KeyUsage, KeyUsages, NameAttribute, NameFault, RevokedEntry,
+    assembled_certificate, assembled_crl,
 };
 
 /// What [`create_authority`] makes.
@@ -238,30 +238,41 @@ fn server_usage(key: &PublicKey) -> KeyUsages {
     }
 }
 
-/// Signs a root's CRL without entries, number `number`, valid for `days`.
+/// Signs a root's next CRL.
 ///
 /// # Errors
 /// What cannot be encoded or signed.
 pub fn root_crl(
     root: &Certificate,
     key: &KeyFile,
-    number: u64,
-    days: i64,
+    list: &RootCrlContent,
     now: Timestamp,
 ) -> Result<Vec<u8>, HierarchyError> {
     let content = CrlContent {
         issuer: root.subject().clone(),
         issuer_key: KeyIdentifier::of(key.public_key()),
         algorithm: key.algorithm(),
-        number,
+        number: list.number,
         this_update: now,
-        next_update: now.plus(days * DAY).min(root.not_after()),
+        next_update: now.plus(list.days * DAY).min(root.not_after()),
         // RFC 5280 §5.2.5: a list of everything that a root has signed needs no distribution point.
         distribution_point: None,
     };
-    let tbs = content.tbs_der::<&[u8]>(&[])?;
+    let entries: Vec<Vec<u8>> = list.entries.iter().map(RevokedEntry::to_der).collect();
+    let tbs = content.tbs_der(&entries)?;
     let signature = key.sign(&tbs)?;
     Ok(assembled_crl(&tbs, key.algorithm(), &signature))
+}
+
+/// What a root's CRL says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootCrlContent {
+    /// Its number, greater than that of every earlier one.
+    pub number: u64,
+    /// For how many days it is valid.
+    pub days: i64,
+    /// Which of the certificates that the root signed are revoked.
+    pub entries: Vec<RevokedEntry>,
 }
 
 impl AuthorityPlan {
@@ -299,7 +310,8 @@ impl Root {
         };
         let certificate = signed(&content, &root.key)?;
         write_certificate(&files.certificate, &certificate)?;
-        write_new(&files.crl, &root_crl(&certificate, &root.key, 1, plan.root_crl_days, now)?)?;
+        let list = RootCrlContent { number: 1, days: plan.root_crl_days, entries: Vec::new() };
+        write_new(&files.crl, &root_crl(&certificate, &root.key, &list, now)?)?;
         Ok(root)
     }
 

@@ -37,7 +37,7 @@ impl Signals {
 }
 
 /// Tells the service manager that the server is ready, obeys signals until the process shall end, then stops the server.
-/// SIGHUP reads the listener's certificate again and calls `reload` for everything else. `false` if the server failed.
+/// SIGHUP reads again what [`Server::read_again`] names, and calls `reload` for everything else. `false` if the server failed.
 pub async fn until_stopped(mut server: Server, mut signals: Signals, mut reload: impl FnMut()) -> bool {
     notify(&[NotifyState::Ready]);
     let sound = loop {
@@ -46,10 +46,7 @@ pub async fn until_stopped(mut server: Server, mut signals: Signals, mut reload:
             _ = signals.interrupt.recv() => break true,
             () = server.failed() => break false,
             _ = signals.hang_up.recv() => {
-                match server.reload_certificate() {
-                    Ok(()) => tracing::info!("the certificate of the ACME listener was read again"),
-                    Err(error) => tracing::error!(%error, "the certificate stays as it was"),
-                }
+                server.read_again();
                 reload();
             }
         }

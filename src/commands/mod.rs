@@ -16,6 +16,7 @@ mod lifetime;
 pub mod logging;
 mod organisation;
 mod register;
+pub mod root_crl;
 mod serve;
 pub mod server;
 mod status;
@@ -75,6 +76,7 @@ enum Command {
     Init(init::InitCommand),
     Dev(dev::DevCommand),
     Dns(dns::DnsCommand),
+    RootCrl(root_crl::RootCrlCommand),
     /// Organisations: who may have certificates at all.
     #[command(subcommand)]
     Organisation(organisation::OrganisationCommand),
@@ -105,6 +107,7 @@ pub fn run() -> ExitCode {
         Command::Demo(command) => within_runtime(async { done(demo::run(command).await) }),
         Command::Dev(command) => within_runtime(async { done(dev::run(command).await) }),
         Command::Dns(command) => done(dns::run(command)),
+        Command::RootCrl(command) => done(root_crl::run(&command).map(print_line)),
         Command::Organisation(command) => within_runtime(organisation::run(command)),
         Command::Invitation(command) => within_runtime(invitation::run(command)),
         Command::Register(command) => within_runtime(register::run(command)),
@@ -177,6 +180,7 @@ mod tests {
             "audit verify",
             "clock accept",
             "status",
+            "root-crl --certificate root.pem --key root.key --crl root.crl --days 365 --revoke a.pem --compromised",
         ] {
             let words = std::iter::once("sote-acme").chain(line.split(' '));
             assert!(Program::try_parse_from(words).is_ok(), "{line}");

@@ -96,6 +96,9 @@ pub struct Server {
     authority: Authority,
     app: Arc<App>,
     tls: Arc<Tls>,
+    status: Status,
+    roots: Vec<config::Root>,
+    clock: Arc<dyn Clock>,
     listeners: http::Server,
     worker: JoinHandle<()>,
     stop_worker: watch::Sender<bool>,
@@ -137,21 +140,22 @@ impl Server {
             .map_err(at(&nonces_file))?;
         let app = App::new(http::Parts {
             authority: authority.clone(),
-            clock,
+            clock: Arc::clone(&clock),
             nonces,
             urls,
             settings: config.http.clone(),
             about: about(config)?,
             officers: officers(config, further_officers)?,
             organisation_defaults: config.organisation_defaults.clone(),
-            status,
+            status: status.clone(),
             public_url: config.public_url.clone(),
             directory: config.state.clone(),
         });
         let (stop_worker, stopped) = watch::channel(false);
         let worker = tokio::spawn(worker.run(stopped));
         let listeners = listeners.serve(&app, Arc::clone(&tls));
-        Ok(Server { authority, app, tls, listeners, worker, stop_worker, nonces_file })
+        let roots = config.roots.clone();
+        Ok(Server { authority, app, tls, status, roots, clock, listeners, worker, stop_worker, nonces_file })
     }
 
     /// The decisions, for whoever prepares records in the same process.
@@ -159,12 +163,22 @@ impl Server {
         &self.authority
     }
 
-    /// Reads the listener's certificate again; after a fault the old one goes on being used.
-    ///
-    /// # Errors
-    /// What is wrong with the new one.
-    pub fn reload_certificate(&self) -> Result<(), TlsError> {
-        self.tls.reload()
+    /// Reads again what others may have put in place of it: the listener's certificate and the roots' CRLs. What cannot be
+    /// used is logged, and the old one goes on being used.
+    pub fn read_again(&self) {
+        match self.tls.reload() {
+            Ok(()) => tracing::info!("the certificate of the ACME listener was read again"),
+            Err(error) => tracing::error!(%error, "the certificate of the ACME listener stays as it was"),
+        }
+        for root in &self.roots {
+            match opened_root(root, self.clock.now()) {
+                Ok(opened) if self.status.replace_root_crl(&opened) => {
+                    tracing::info!(root = %root.name, "the root's CRL was read again");
+                }
+                Ok(_) => tracing::error!(root = %root.name, "the root's new CRL has a lower number: the old one stays"),
+                Err(error) => tracing::error!(root = %root.name, %error, "the root's CRL stays as it was"),
+            }
+        }
     }
 
     /// Returns when the worker has ended although nobody stopped it: a fault that no request can survive.
@@ -176,7 +190,7 @@ impl Server {
     /// Stops: no new connections, requests in flight finish within the configured time, then validations and issuances,
     /// then the nonces are saved for the next start.
     pub async fn stop(self) {
-        let Server { authority, app, tls, listeners, mut worker, stop_worker, nonces_file } = self;
+        let Server { authority, app, tls, status, listeners, mut worker, stop_worker, nonces_file, .. } = self;
         listeners.stop().await;
         // The receiver is gone if the worker has ended already.
         let _ = stop_worker.send(true);
@@ -188,7 +202,7 @@ impl Server {
         if let Err(error) = app.nonces().save(&nonces_file) {
             tracing::warn!(file = %nonces_file.display(), %error, "the nonces are not saved: clients get fresh ones");
         }
-        drop((authority, app, tls));
+        drop((authority, app, tls, status));
     }
 }
 

@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::{Issuer, Issuers, Root};
 use crate::model::{Certificate, Published, Stage};
-use crate::names::{IssuerName, SerialNumber, base64url};
+use crate::names::{IssuerName, SerialNumber};
 use crate::signer::SignerError;
 use crate::store::index::{self, Index};
 use crate::store::{Read, Store, StoreError};
 use crate::time::Timestamp;
+use crate::x509::Certificate as X509;
 use crate::x509::ocsp::{
     CertId, CertificateStatus, IssuerHashes, Nonce, OcspAnswer as SingleAnswer, OcspContent, OcspRefusal, OcspRequest,
     assembled_ocsp_response,
@@ -75,10 +77,18 @@ pub struct Status(Arc<Inner>);
 struct Inner {
     store: Arc<dyn Store>,
     issuers: Arc<Issuers>,
-    roots: BTreeMap<IssuerName, Root>,
+    roots: BTreeMap<IssuerName, X509>,
+    root_crls: ArcSwap<BTreeMap<IssuerName, RootCrl>>,
     hashes: BTreeMap<IssuerName, IssuerHashes>,
     cache: Mutex<Cache>,
     budget: DefaultDirectRateLimiter,
+}
+
+/// A root's CRL as it is served, and its number.
+#[derive(Clone)]
+struct RootCrl {
+    number: Option<u64>,
+    served: ServedCrl,
 }
 
 /// How many answers per second are signed on demand: with a nonce, or for an unknown serial.
@@ -95,7 +105,10 @@ impl Status {
             store,
             hashes: issuers.iter().map(hashes).collect(),
             issuers,
-            roots: roots.into_iter().map(|root| (root.name.clone(), root)).collect(),
+            root_crls: ArcSwap::from_pointee(
+                roots.iter().filter_map(|root| Some((root.name.clone(), root_crl(root)?))).collect(),
+            ),
+            roots: roots.into_iter().map(|root| (root.name, root.certificate)).collect(),
             cache: Mutex::default(),
             budget: RateLimiter::direct(Quota::per_second(budget)),
         }))
@@ -103,15 +116,30 @@ impl Status {
 
     /// The CRL of a shard of an issuer, or shard 0 of a root.
     pub fn crl(&self, issuer: &IssuerName, shard: u16) -> Option<ServedCrl> {
-        if let Some(root) = self.0.roots.get(issuer).filter(|_| shard == 0) {
-            return root_crl(root);
+        if self.0.roots.contains_key(issuer) {
+            return self.0.root_crls.load().get(issuer).filter(|_| shard == 0).map(|crl| crl.served.clone());
         }
         self.0.issuers.crls.load().get(issuer, shard).cloned()
     }
 
+    /// Serves another CRL of a root from now on; `false`, and the old one stays, if its number is lower or it is no CRL.
+    pub fn replace_root_crl(&self, root: &Root) -> bool {
+        let Some(new) = root_crl(root) else { return false };
+        let mut replaced = false;
+        self.0.root_crls.rcu(|crls| {
+            let mut crls = BTreeMap::clone(crls);
+            replaced = crls.get(&root.name).is_none_or(|old| old.number <= new.number);
+            if replaced {
+                crls.insert(root.name.clone(), new.clone());
+            }
+            crls
+        });
+        replaced
+    }
+
     /// The certificate of an issuer or a root, DER.
     pub fn issuer_certificate(&self, name: &IssuerName) -> Option<&[u8]> {
-        let root = self.0.roots.get(name).map(|root| root.certificate.der());
+        let root = self.0.roots.get(name).map(X509::der);
         root.or_else(|| self.0.issuers.issuer(name).map(|issuer| issuer.certificate.der()))
     }
 
@@ -241,13 +269,16 @@ fn refusal(refusal: OcspRefusal) -> OcspAnswer {
     OcspAnswer { der: refusal.to_der().into(), cacheable: None }
 }
 
-fn root_crl(root: &Root) -> Option<ServedCrl> {
+fn root_crl(root: &Root) -> Option<RootCrl> {
     let crl = crate::x509::Crl::parse(&root.crl).ok()?;
-    Some(ServedCrl {
-        der: root.crl.clone().into(),
-        this_update: crl.this_update(),
-        next_update: crl.next_update(),
-        etag: base64url::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &root.crl).as_ref()),
+    Some(RootCrl {
+        number: crl.number(),
+        served: ServedCrl {
+            der: root.crl.clone().into(),
+            this_update: crl.this_update(),
+            next_update: crl.next_update(),
+            etag: super::issuance::fingerprint(&root.crl),
+        },
     })
 }
 
