@@ -96,6 +96,7 @@ impl Ca {
                 caa_identities: vec!["ca.example.fi".to_owned()],
                 terms_text: Some("Be <good>.".to_owned()),
             },
+            organisation_defaults: sote_acme::config::OrganisationDefaults::default(),
             officers: Officers::new(vec![officer("first", 0)]).unwrap(),
             status: Status::new(store, issuers, Vec::new(), 500.try_into().unwrap()),
             public_url: format!("http://localhost:{}", public.port()),
