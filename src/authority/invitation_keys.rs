@@ -75,12 +75,15 @@ fn derived(master: &Zeroizing<[u8; 32]>, kid: &str) -> Zeroizing<[u8; 64]> {
         .expand(&[kid.as_bytes()], Length)
         .and_then(|okm| okm.fill(&mut key[..]))
         .expect("64 octets are within HKDF's length");
+    // In base64url a key of which this bit is set may begin with `-`, which certbot's command line takes for an option.
+    key[0] &= 0x7f;
     key
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::base64url;
 
     fn keys() -> InvitationKeys {
         InvitationKeys::new([("k1".to_owned(), Zeroizing::new([7; 32]))], "k1").unwrap()
@@ -92,6 +95,15 @@ mod tests {
         assert_eq!(*derived(&master, "k1_a"), *derived(&master, "k1_a"));
         assert_ne!(*derived(&master, "k1_a"), *derived(&master, "k1_b"));
         assert_ne!(*keys().decoy("k1_a"), *derived(&master, "k1_a"));
+    }
+
+    #[test]
+    fn no_key_begins_like_an_option_of_a_command_line() {
+        let master = Zeroizing::new([7; 32]);
+        for number in 0..1_000 {
+            let key = derived(&master, &format!("k1_{number}"));
+            assert!(!base64url::encode(&key[..]).starts_with(['-', '_']));
+        }
     }
 
     #[test]
