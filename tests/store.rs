@@ -41,6 +41,21 @@ impl Place {
         SledStore::open(&self.path().join("state"), options())
     }
 
+    /// Another place with the same files.
+    fn copy(&self) -> Place {
+        let copy = Place::new();
+        std::fs::create_dir(copy.state()).unwrap();
+        for (from, to) in [(self.state(), copy.state()), (self.state().join("store"), copy.state().join("store"))] {
+            std::fs::create_dir_all(&to).unwrap();
+            for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_file() {
+                    std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+                }
+            }
+        }
+        copy
+    }
+
     fn state(&self) -> std::path::PathBuf {
         self.path().join("state")
     }
@@ -544,9 +559,15 @@ fn a_damaged_database_is_refused_with_what_to_do() {
     assert!(error.to_string().contains("Copy the whole directory aside"), "{error}");
 }
 
+type Spoil = fn(&mut Vec<u8>);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shortened_or_spoiled_database_is_refused_because_answered_commits_are_missing() {
-    for spoil in [|db: &mut Vec<u8>| db[200_000] ^= 1, |db: &mut Vec<u8>| db.truncate(150_000)] {
+    let spoils: [(Spoil, &str); 2] = [
+        (|db| db[200_000] ^= 1, "acknowledged commits are missing"),
+        (|db| db.truncate(150_000), "store/db has 150000 octets"),
+    ];
+    for (spoil, expected) in spoils {
         let place = Place::new();
         let store = place.create();
         for n in 0..300 {
@@ -556,9 +577,52 @@ async fn a_shortened_or_spoiled_database_is_refused_because_answered_commits_are
         let path = place.state().join("store/db");
         let mut db = std::fs::read(&path).unwrap();
         spoil(&mut db);
-        std::fs::write(&path, db).unwrap();
+        std::fs::write(&path, &db).unwrap();
         let error = place.open().unwrap_err();
-        assert!(error.to_string().contains("acknowledged commits are missing"), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(std::fs::read(&path).unwrap() == db, "nothing is overwritten");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_anywhere_in_the_log_is_refused_and_nothing_is_overwritten() {
+    let place = Place::new();
+    let store = place.create();
+    let mut pages: Vec<TermsPage> = Vec::new();
+    for n in 0..400 {
+        pages.push(TermsPage { version: "x".repeat(50_000 + n * 100), ..page(n as i64) });
+        store.commit(vec![Change::insert(&pages[n])]).await.unwrap();
+    }
+    drop(store);
+    let whole = std::fs::read(place.state().join("store/db")).unwrap();
+    assert!(whole.len() > 3 * (8 << 20), "several segments");
+    let spoils: [fn(&mut Vec<u8>, usize); 3] =
+        [|db, at| db[at] ^= 0x10, |db, at| db[at..at + 70_000].fill(0), |db, at| db.truncate(at)];
+    let mut refused = 0;
+    for (n, spoil) in (0..12).zip(spoils.iter().cycle()) {
+        // Opening changes more than the log: each attempt has a copy of everything.
+        let copy = place.copy();
+        let path = copy.state().join("store/db");
+        let mut spoiled = whole.clone();
+        spoil(&mut spoiled, (whole.len() - 80_000) * n / 12 + 4_321);
+        std::fs::write(&path, &spoiled).unwrap();
+        match copy.open() {
+            Err(error) => {
+                assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+                refused += 1;
+                assert!(std::fs::read(&path).unwrap() == spoiled, "nothing is overwritten");
+            }
+            // What was spoiled was no longer part of the log: old octets behind its end.
+            Ok(store) => assert_all(&store, &pages).await,
+        }
+    }
+    assert!(refused >= 6, "{refused} of 12 were refused");
+    assert_all(&place.open().unwrap(), &pages).await;
+}
+
+async fn assert_all(store: &dyn Store, pages: &[TermsPage]) {
+    for page in pages {
+        assert_eq!(&read(store, &page.id).await.record, page);
     }
 }
 

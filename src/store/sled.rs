@@ -7,6 +7,7 @@ mod durable;
 mod format;
 mod group;
 mod handle;
+mod survey;
 mod watermark;
 
 use std::ops::Bound;
@@ -26,7 +27,7 @@ use self::audit_chain::Head;
 use self::committer::{Committer, Request};
 use self::durable::Durable;
 use self::format::{Lock, make_directory};
-use self::handle::{Handle, TreeNumber, unreadable};
+use self::handle::{Handle, TreeNumber, missing, unreadable};
 use self::watermark::Watermark;
 use super::audit::AuditHead;
 use super::{Change, CommitError, Counter, Index, Kind, Pending, Range, Store, StoreError, Stored};
@@ -127,16 +128,18 @@ impl Shared {
         }
     }
 
-    /// Closes the database once no reader holds it any more; the last reader closes it if that takes unusually long.
-    fn release(&self) {
-        let Some(mut handle) = self.handle.swap(None) else { return };
+    /// Closes the database once no reader holds it any more. False if there is none, or if that takes unusually long: then
+    /// the last reader closes it.
+    fn release(&self) -> bool {
+        let Some(mut handle) = self.handle.swap(None) else { return false };
         for _ in 0..10_000 {
             match Arc::try_unwrap(handle) {
-                Ok(_) => return,
+                Ok(_) => return true,
                 Err(shared) => handle = shared,
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+        false
     }
 
     fn reopened(&self, handle: Handle, head: &Head) {
@@ -178,10 +181,11 @@ impl SledStore {
             make_directory(&dir.join(part))?;
         }
         let format = Format::new(now);
-        let handle = Handle::open(dir, options.cache_bytes, true)?;
+        let handle = Handle::create(dir, options.cache_bytes)?;
         write_first_rows(&handle, &format, now).map_err(|e| damaged(dir, e))?;
         format.write(dir)?;
-        Self::start(dir, options, format, handle, lock)
+        let watermark = Watermark::open(dir).map_err(format::at(dir))?;
+        Self::start(dir, options, format, handle, watermark, lock)
     }
 
     /// Opens the store in the state directory `dir`. Blocks for as long as sled needs, which grows with the data.
@@ -189,26 +193,35 @@ impl SledStore {
     /// # Errors
     /// See [`OpenError`]; each says what to do.
     pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+        let begun = Instant::now();
         let format = Format::read(dir)?;
         let lock = Lock::take(dir)?;
-        let handle = Handle::open(dir, options.cache_bytes, false)?;
+        let watermark = Watermark::open(dir).map_err(format::at(dir))?;
+        let handle = Handle::open(dir, options.cache_bytes, &watermark)?;
         let held = handle.get(TreeNumber::OWN, b"store").map_err(|e| damaged(dir, e))?;
         if held.as_deref() != Some(format.store.as_bytes()) {
             let what = "store/db does not belong to format.json (another store's id, or none)".to_owned();
             return Err(OpenError::Damaged { dir: dir.to_owned(), what });
         }
-        Self::start(dir, options, format, handle, lock)
+        let opened_by_sled = handle.opened_in;
+        let mut store = Self::start(dir, options, format, handle, watermark, lock)?;
+        store.own_opened_in = begun.elapsed().saturating_sub(opened_by_sled);
+        Ok(store)
     }
 
-    fn start(dir: &Path, options: Options, format: Format, handle: Handle, lock: Lock) -> Result<Self, OpenError> {
-        let begun = Instant::now();
+    fn start(
+        dir: &Path,
+        options: Options,
+        format: Format,
+        handle: Handle,
+        watermark: Watermark,
+        lock: Lock,
+    ) -> Result<Self, OpenError> {
         let head = committer::newest(&handle).map_err(|e| damaged(dir, e))?;
         let groups = committer::groups(&handle).map_err(|e| damaged(dir, e))?;
-        let watermark = Watermark::open(dir).map_err(format::at(dir))?;
-        if groups < watermark.group() {
-            let (answered, what) = (watermark.group(), "acknowledged commits are missing");
-            let what = format!("{what}: it ends with group {groups}, and group {answered} was answered");
-            return Err(OpenError::Damaged { dir: dir.to_owned(), what });
+        let answered = watermark.read().group;
+        if groups < answered {
+            return Err(OpenError::Damaged { dir: dir.to_owned(), what: missing(groups, answered) });
         }
         let shared = Arc::new(Shared {
             handle: ArcSwapOption::from_pointee(handle),
@@ -218,14 +231,15 @@ impl SledStore {
             statistics: Counts::default(),
         });
         let (queue, requests) = mpsc::channel(QUEUE);
-        let committer = Committer { dir: dir.to_owned(), options, shared: shared.clone(), watermark, head, groups };
+        let committer =
+            Committer { dir: dir.to_owned(), options, shared: shared.clone(), watermark, head, groups, opened: groups };
         let thread = std::thread::Builder::new().name("committer".into()).spawn(move || committer.run(requests));
         Ok(SledStore {
             shared,
             queue: Some(queue),
             committer: Some(thread.map_err(format::at(dir))?),
             format,
-            own_opened_in: begun.elapsed(),
+            own_opened_in: Duration::ZERO,
             dir: dir.to_owned(),
             _lock: lock,
         })
@@ -362,7 +376,7 @@ fn write_first_rows(handle: &Handle, format: &Format, now: Timestamp) -> sled::R
 }
 
 /// The bounds of the whole keys within `range`; `None` if nothing can lie between them.
-fn bounds(range: &Range) -> Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+fn bounds(range: &Range) -> Option<WholeKeys> {
     let whole = |rest: &[u8]| [range.prefix.as_slice(), rest].concat();
     let from = match &range.after {
         Some(cursor) => Bound::Excluded(whole(cursor)),
@@ -378,6 +392,9 @@ fn bounds(range: &Range) -> Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
     };
     (!empty && range.limit > 0).then_some((from, to))
 }
+
+/// A range of whole keys, as sled takes it.
+type WholeKeys = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 /// The least key that is greater than every key which begins with `prefix`.
 fn successor(prefix: &[u8]) -> Option<Vec<u8>> {

@@ -1,6 +1,8 @@
 //! The one thread that writes. It takes what has been queued as one group, checks it, writes it in one transaction, syncs
 //! once and answers everyone; after a failed write it gives the database up and opens it anew when there is room.
 
+use std::fs::File;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,8 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::audit_chain::Head;
 use super::group::{Group, Rejection};
-use super::handle::{Handle, TreeNumber};
-use super::watermark::Watermark;
+use super::handle::{Handle, TreeNumber, missing};
+use super::survey::GROUP_MARK;
+use super::watermark::{Mark, Watermark};
 use super::{Options, Shared};
 use crate::store::{Change, CommitError, Kind};
 
@@ -41,6 +44,8 @@ pub(super) struct Committer {
     pub(super) head: Head,
     /// How many groups were ever written.
     pub(super) groups: u64,
+    /// How many of them when the store was opened.
+    pub(super) opened: u64,
 }
 
 /// Where the answers of a group stand.
@@ -65,10 +70,20 @@ impl Committer {
                 self.recover(handle, &mut queue);
             }
         }
-        self.shared.release();
-        if let Err(error) = self.watermark.sync() {
-            tracing::warn!(%error, "the file `acknowledged` could not be synced");
+        if self.shared.release()
+            && let Err(error) = self.close()
+        {
+            tracing::warn!(%error, "the length of the closed store could not be kept");
         }
+    }
+
+    /// Notes that sled has closed its file, and with which length.
+    fn close(&self) -> io::Result<()> {
+        let file = File::open(self.dir.join("store").join("db"))?;
+        file.sync_all()?;
+        let length = file.metadata()?.len();
+        self.watermark.write(Mark { group: self.groups, length, is_closed: true, ..self.watermark.read() })?;
+        self.watermark.sync()
     }
 
     /// What is queued now, up to the size of one group.
@@ -159,8 +174,7 @@ impl Committer {
         }
         let octets = group.octets();
         let (mut rows, head) = group.into_parts();
-        let number = (self.groups + 1).to_be_bytes();
-        rows[TreeNumber::OWN.place()].insert(b"group".to_vec(), Some(sled::IVec::from(&number)));
+        rows[TreeNumber::OWN.place()].insert(b"group".to_vec(), Some(group_value(self.groups + 1)));
         // Counted before the first row can be seen, so that whoever sees one waits for the sync.
         self.shared.durable.start();
         let written = catch_unwind(AssertUnwindSafe(|| handle.write(&rows).and_then(|()| handle.sync())));
@@ -172,7 +186,9 @@ impl Committer {
         match ended {
             Ended::Durable => {
                 (self.head, self.groups) = (head, self.groups + 1);
-                if let Err(error) = self.watermark.raise(self.groups) {
+                let length = handle.length();
+                let mark = Mark { group: self.groups, opened: self.opened, length, is_closed: false };
+                if let Err(error) = self.watermark.write(mark) {
                     tracing::warn!(%error, "the file `acknowledged` could not be written");
                 }
                 self.shared.advance(&self.head, members.len(), octets);
@@ -207,16 +223,14 @@ impl Committer {
 
     fn reopen(&mut self) -> Result<(), String> {
         self.room()?;
-        let handle = Handle::open(&self.dir, self.options.cache_bytes, false).map_err(|e| e.to_string())?;
+        let handle = Handle::open(&self.dir, self.options.cache_bytes, &self.watermark).map_err(|e| e.to_string())?;
         // Whatever was kept of the failed group is now what the store holds; it must be durable before it is shown.
         handle.sync().map_err(|e| e.to_string())?;
         let groups = groups(&handle).map_err(|e| e.to_string())?;
         if groups < self.groups {
-            return Err(format!(
-                "it ends with group {groups}, and group {} was answered: restore a backup",
-                self.groups
-            ));
+            return Err(format!("{}: restore a backup", missing(groups, self.groups)));
         }
+        self.opened = groups;
         self.head = newest(&handle).map_err(|e| e.to_string())?;
         self.groups = groups;
         self.shared.reopened(handle, &self.head);
@@ -251,7 +265,13 @@ pub(super) fn newest(handle: &Handle) -> sled::Result<Head> {
 /// How many groups were ever written.
 pub(super) fn groups(handle: &Handle) -> sled::Result<u64> {
     let value = handle.get(TreeNumber::OWN, b"group")?;
-    Ok(value.and_then(|value| value.as_ref().try_into().map(u64::from_be_bytes).ok()).unwrap_or(0))
+    let number = value.and_then(|value| value.strip_prefix(&GROUP_MARK)?.try_into().map(u64::from_be_bytes).ok());
+    Ok(number.unwrap_or(0))
+}
+
+/// A group's number as it is kept: [`survey`](super::survey) finds it in the log by its mark.
+pub(super) fn group_value(number: u64) -> sled::IVec {
+    sled::IVec::from([GROUP_MARK, number.to_be_bytes()].concat())
 }
 
 fn refuse(requests: impl IntoIterator<Item = Request>, why: &str) {

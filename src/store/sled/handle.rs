@@ -13,11 +13,13 @@ use sled::{Db, IVec, Tree};
 
 use super::format::{OpenError, at, sync_directory};
 use super::group::Rows;
+use super::survey::{self, Survey};
+use super::watermark::{Mark, Watermark};
 use crate::store::{Index, Kind, StoreError};
 
 /// A leaf of sled has up to 17 values, and one that is larger than a quarter of a segment becomes a file of its own that
 /// sled never syncs: 17 values of 100 KiB stay below a quarter of this. Part of the format: sled refuses another one.
-const SEGMENT: usize = 8 << 20;
+pub(super) const SEGMENT: usize = 8 << 20;
 
 /// The number of a tree: kinds first, then indexes, then the two others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,13 +67,34 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Opens the database below the state directory `dir`. With `create` it must not exist, without it must.
-    pub(super) fn open(dir: &Path, cache_bytes: u64, create: bool) -> Result<Self, OpenError> {
+    /// Makes the database below the state directory `dir`, where none may be.
+    pub(super) fn create(dir: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
+        Self::open_with_sled(dir, cache_bytes, true)
+    }
+
+    /// Opens the database below the state directory `dir`, after a look at it on our own: it must hold what `watermark`
+    /// says was answered.
+    pub(super) fn open(dir: &Path, cache_bytes: u64, watermark: &Watermark) -> Result<Self, OpenError> {
         let path = dir.join("store");
-        if !create && fs::metadata(path.join("db")).map_or(0, |m| m.len()) == 0 {
-            return Err(OpenError::Damaged { dir: dir.to_owned(), what: "store/db is missing or empty".into() });
+        let damaged = |what: String| OpenError::Damaged { dir: dir.to_owned(), what };
+        if fs::metadata(path.join("db")).map_or(0, |m| m.len()) == 0 {
+            return Err(damaged("store/db is missing or empty".into()));
         }
         remove_unfinished_snapshots(&path).map_err(at(&path))?;
+        let mark = watermark.read();
+        let length = fs::metadata(path.join("db")).map_err(at(&path))?.len();
+        let survey = survey::last_group(&path).map_err(at(&path))?;
+        if let Some(what) = loss(&survey, mark, length) {
+            return Err(damaged(what));
+        }
+        // sled writes from here on: a snapshot first, behind which there may be no group.
+        watermark.write(Mark { opened: mark.group, length, is_closed: false, ..mark }).map_err(at(dir))?;
+        watermark.sync().map_err(at(dir))?;
+        Self::open_with_sled(dir, cache_bytes, false)
+    }
+
+    fn open_with_sled(dir: &Path, cache_bytes: u64, create: bool) -> Result<Self, OpenError> {
+        let path = dir.join("store");
         let begun = std::time::Instant::now();
         let config = sled::Config::new().path(&path).cache_capacity(cache_bytes).segment_size(SEGMENT);
         // The periodic thread is also what reclaims space.
@@ -144,10 +167,34 @@ impl Handle {
         if found { sync_directory(&self.blobs) } else { Ok(()) }
     }
 
+    /// The length of sled's file.
+    pub(super) fn length(&self) -> u64 {
+        self.file.metadata().map_or(0, |metadata| metadata.len())
+    }
+
     /// The octets that sled takes on disk.
     pub(super) fn octets_on_disk(&self) -> u64 {
         self.db.size_on_disk().unwrap_or(0)
     }
+}
+
+/// What is missing in a log, if anything that was answered is.
+fn loss(survey: &Survey, mark: Mark, length: u64) -> Option<String> {
+    // While it is open, sled gives whole segments at the end of the file back.
+    let is_cut = length < mark.length && !length.is_multiple_of(SEGMENT as u64);
+    if is_cut || (mark.is_closed && length != mark.length) {
+        return Some(format!("store/db has {length} octets, and {} when it was last written", mark.length));
+    }
+    match survey.last_group {
+        Some(group) if group < mark.group => Some(missing(group, mark.group)),
+        None if mark.opened < mark.group => Some(missing(mark.opened, mark.group)),
+        Some(_) | None => survey.damage.clone(),
+    }
+}
+
+/// How missing commits are told.
+pub(super) fn missing(group: u64, answered: u64) -> String {
+    format!("acknowledged commits are missing: it ends with group {group}, and group {answered} was answered")
 }
 
 /// `open`, with a panic inside sled (it checks some of what it reads by assertions) made an error.
@@ -229,8 +276,8 @@ mod tests {
     fn a_snapshot_that_was_not_finished_is_removed_before_sled_sees_it() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("store")).unwrap();
-        drop(Handle::open(dir.path(), 1 << 20, true).unwrap());
+        drop(Handle::create(dir.path(), 1 << 20).unwrap());
         fs::write(dir.path().join("store/snap.FFFFFFFFFFFFFFFF.generating"), b"half").unwrap();
-        Handle::open(dir.path(), 1 << 20, false).unwrap();
+        Handle::open(dir.path(), 1 << 20, &Watermark::open(dir.path()).unwrap()).unwrap();
     }
 }

@@ -6,15 +6,28 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-/// The file `acknowledged`: the number of the last group that was answered, in 20 digits. Written in place after each
-/// group's sync, so that it survives a killed process; after a power cut it may be older, never newer, than the store.
+/// The file `acknowledged`: one line of four numbers ([`Mark`]), written in place. Each is true whenever it is read, after a
+/// killed process as after a power cut: of a line that was not synced an older one may be left, never a newer one.
 #[derive(Debug)]
 pub(super) struct Watermark {
     file: File,
 }
 
-/// What the file holds: 20 digits and the end of the line.
-const LENGTH: usize = 21;
+/// What is known of the store from outside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The number of the last group that was answered.
+    pub(super) group: u64,
+    /// What it was when the store was last opened: sled's newest snapshot is no older.
+    pub(super) opened: u64,
+    /// The length of sled's file when the store was last written.
+    pub(super) length: u64,
+    /// Whether the store was closed in good order since, and the file therefore still has that length.
+    pub(super) is_closed: bool,
+}
+
+/// Three numbers of 20 digits, one of one digit, what divides them, and the end of the line.
+const LENGTH: usize = 65;
 
 impl Watermark {
     /// The file in the state directory `dir`, made if it is not there.
@@ -24,20 +37,27 @@ impl Watermark {
         Ok(Watermark { file })
     }
 
-    /// The last group that was answered; zero if nothing readable was kept.
-    pub(super) fn group(&self) -> u64 {
+    /// What it says; zeros if nothing readable was kept.
+    pub(super) fn read(&self) -> Mark {
+        self.parsed().unwrap_or_default()
+    }
+
+    fn parsed(&self) -> Option<Mark> {
         let mut text = [0; LENGTH];
-        let read = self.file.read_exact_at(&mut text, 0);
-        let group = read.ok().and_then(|()| std::str::from_utf8(&text).ok()?.strip_suffix('\n')?.parse().ok());
-        group.unwrap_or(0)
+        self.file.read_exact_at(&mut text, 0).ok()?;
+        let mut numbers = std::str::from_utf8(&text).ok()?.split_ascii_whitespace().map(|number| number.parse().ok());
+        let mut next = || numbers.next().flatten();
+        Some(Mark { group: next()?, opened: next()?, length: next()?, is_closed: next()? == 1 })
     }
 
-    /// Group `group` is on disk and about to be answered.
-    pub(super) fn raise(&self, group: u64) -> io::Result<()> {
-        self.file.write_all_at(format!("{group:020}\n").as_bytes(), 0)
+    /// Writes the whole line.
+    pub(super) fn write(&self, mark: Mark) -> io::Result<()> {
+        let Mark { group, opened, length, is_closed } = mark;
+        let line = format!("{group:020} {opened:020} {length:020} {}\n", u8::from(is_closed));
+        self.file.write_all_at(line.as_bytes(), 0)
     }
 
-    /// Makes it durable; for a store that is being closed.
+    /// Makes the line durable.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
@@ -48,14 +68,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_group_is_read_back_and_rubbish_is_none() {
+    fn a_line_is_read_back_and_rubbish_is_all_zeros() {
         let dir = tempfile::tempdir().unwrap();
-        let mark = Watermark::open(dir.path()).unwrap();
-        assert_eq!(mark.group(), 0);
-        mark.raise(1_234).unwrap();
-        mark.raise(u64::MAX).unwrap();
-        assert_eq!(Watermark::open(dir.path()).unwrap().group(), u64::MAX);
+        let watermark = Watermark::open(dir.path()).unwrap();
+        assert_eq!(watermark.read(), Mark::default());
+        let mark = Mark { group: u64::MAX, opened: 7, length: 8_388_608, is_closed: true };
+        watermark.write(mark).unwrap();
+        assert_eq!(Watermark::open(dir.path()).unwrap().read(), mark);
         std::fs::write(dir.path().join("acknowledged"), "?").unwrap();
-        assert_eq!(Watermark::open(dir.path()).unwrap().group(), 0);
+        assert_eq!(Watermark::open(dir.path()).unwrap().read(), Mark::default());
     }
 }
