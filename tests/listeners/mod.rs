@@ -9,15 +9,19 @@ use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
+use serde_json::{Value, json};
+use sote_acme::acme::external_account::MacAlgorithm;
+use sote_acme::acme::jws_algorithm::JwsAlgorithm;
+use sote_acme::acme::jws_signing::{AccountKey, Identity};
 use sote_acme::acme::urls::Urls;
 use sote_acme::authority::{Authority, InvitationKeys, IssuerFacts, Settings as Decisions, Terms};
-use sote_acme::client::{HttpVersion, Transport};
+use sote_acme::client::{HttpVersion, Response, Transport};
 use sote_acme::http::{
     About, Addresses, App, Listeners, Nonces, Officer, OfficerRole, Officers, Parts, RateLimits, Server, Settings, Tls,
 };
 use sote_acme::issuer::{Issuers, Status};
 use sote_acme::model::authorization::Attempts;
-use sote_acme::names::BootId;
+use sote_acme::names::{BootId, base64url};
 use sote_acme::store::sled::{Options, SledStore};
 use sote_acme::time::{FixedClock, Timestamp};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -50,6 +54,7 @@ pub struct Ca {
     pub clock: FixedClock,
     pub app: Arc<App>,
     pub authority: Authority,
+    settings: Settings,
     pub acme: SocketAddr,
     pub public: SocketAddr,
     pub admin: PathBuf,
@@ -70,6 +75,31 @@ impl Ca {
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path().join("state");
         let store = Arc::new(SledStore::create(&state, Options::default(), NOW).unwrap());
+        let nonces = Nonces::new(settings.nonce_memory, settings.nonce_lifetime, NOW);
+        Ca::serving(directory, store, nonces, settings, terms).await
+    }
+
+    /// The same state after a graceful stop, served anew on other ports, with these terms.
+    pub async fn restarted(mut self, terms: Option<Terms>) -> Ca {
+        self.stop().await.unwrap();
+        let state = self.directory.path().join("state");
+        self.app.nonces().save(&state.join("nonces")).unwrap();
+        let Ca { directory, app, authority, settings, .. } = self;
+        drop((app, authority));
+        let store = Arc::new(SledStore::open(&state, Options::default()).unwrap());
+        let (memory, lifetime) = (settings.nonce_memory, settings.nonce_lifetime);
+        let nonces = Nonces::load(&state.join("nonces"), memory, lifetime, NOW).unwrap();
+        Ca::serving(directory, store, nonces, settings, terms).await
+    }
+
+    async fn serving(
+        directory: tempfile::TempDir,
+        store: Arc<SledStore>,
+        nonces: Nonces,
+        settings: Settings,
+        terms: Option<Terms>,
+    ) -> Ca {
+        let state = directory.path().join("state");
         let addresses = Addresses {
             acme: "127.0.0.1:0".parse().unwrap(),
             public: "127.0.0.1:0".parse().unwrap(),
@@ -88,9 +118,9 @@ impl Ca {
         let app = App::new(Parts {
             authority: authority.clone(),
             clock: Arc::new(clock.clone()),
-            nonces: Nonces::new(settings.nonce_memory, settings.nonce_lifetime, NOW),
+            nonces,
             urls: Urls::new(&base).unwrap(),
-            settings,
+            settings: settings.clone(),
             about: About {
                 website: Some("https://ca.example.fi".to_owned()),
                 caa_identities: vec!["ca.example.fi".to_owned()],
@@ -104,7 +134,7 @@ impl Ca {
         });
         let server = listeners.serve(&app, tls.clone());
         let admin = state.join("admin.sock");
-        Ca { directory, clock, app, authority, acme, public, admin, base, root, tls, server: Some(server) }
+        Ca { directory, clock, app, authority, settings, acme, public, admin, base, root, tls, server: Some(server) }
     }
 
     /// The graceful stop, as a task of its own.
@@ -229,4 +259,143 @@ fn authority(store: Arc<SledStore>, terms: Option<Terms>, state_directory: PathB
     .unwrap();
     let keys = InvitationKeys::new([("k1".to_owned(), zeroize::Zeroizing::new([7; 32]))], "k1").unwrap();
     Authority::new(store, settings, vec![profile], keys)
+}
+
+/// An account's holder.
+pub struct Person<'a> {
+    pub ca: &'a Ca,
+    pub key: AccountKey,
+    pub account: String,
+}
+
+/// The credentials of an invitation.
+#[derive(Clone)]
+pub struct Credentials {
+    pub kid: String,
+    pub hmac_key: Vec<u8>,
+}
+
+impl Ca {
+    /// The URL of a path of the ACME listener.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// A fresh nonce.
+    pub async fn nonce(&self) -> String {
+        let got = self.client(HttpVersion::Http1).head(&self.url("/acme/new-nonce")).await.unwrap();
+        got.header("replay-nonce").unwrap().to_owned()
+    }
+
+    /// The answer to a body that claims to be a JWS.
+    pub async fn send(&self, url: &str, body: impl Into<hyper::body::Bytes>) -> Response {
+        self.client(HttpVersion::Http1).post(url, "application/jose+json", body).await.unwrap()
+    }
+
+    /// A command over the admin socket: its status and answer.
+    pub async fn command(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let mut stream = tokio::net::UnixStream::connect(&self.admin).await.unwrap();
+        let length = body.len();
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = answer(&mut stream).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
+    }
+
+    /// An organisation, its unit and an invitation with these zones and uses, made by an officer.
+    pub async fn invitation(&self, zones: &[&str], uses: u32) -> Credentials {
+        let rows = "oid,parent,business_id,name_fi,name_sv,abbreviation,municipality,sector,kind,valid_from,valid_to\n\
+                    1.2.246.10.2454372.10.0,,0245437-2,Esimerkin terveys,,,Turku,,,2020-01-01,\n";
+        assert_eq!(self.command("POST", "/register", rows).await.0, 200);
+        let organisation = json!({ "business_id": "0245437-2", "profiles": ["sote-server"], "zones": ["*"] });
+        let added = self.command("POST", "/organisations", &organisation.to_string()).await;
+        assert!(added.0 == 200 || added.1.to_string().contains("already"), "{added:?}");
+        let invitation = json!({
+            "business_id": "0245437-2",
+            "role": "technical-contact",
+            "unit": "1.2.246.10.2454372.10.0",
+            "profiles": ["sote-server"],
+            "zones": zones,
+            "uses": uses,
+            "lifetime": 86_400,
+        });
+        let (status, made) = self.command("POST", "/invitations", &invitation.to_string()).await;
+        assert_eq!(status, 200, "{made}");
+        Credentials {
+            kid: made["kid"].as_str().unwrap().to_owned(),
+            hmac_key: base64url::decode(made["hmac_key"].as_str().unwrap()).unwrap(),
+        }
+    }
+
+    /// A newAccount request with a fresh key and this payload.
+    pub async fn new_account(&self, path: &str, key: &AccountKey, payload: &Value) -> Response {
+        let url = self.url(path);
+        let body = key.sign(Identity::Jwk, &self.nonce().await, &url, payload.to_string().as_bytes()).unwrap();
+        self.send(&url, body).await
+    }
+
+    /// An account without an organisation.
+    pub async fn stranger(&self) -> Person<'_> {
+        let key = AccountKey::generate(JwsAlgorithm::Es256).unwrap();
+        let terms = json!({ "termsOfServiceAgreed": true });
+        let got = self.new_account("/organisation/new-account", &key, &terms).await;
+        assert_eq!(got.status, 201);
+        Person { ca: self, account: got.header("location").unwrap().to_owned(), key }
+    }
+
+    /// An account that an invitation made.
+    pub async fn member(&self, credentials: &Credentials) -> Person<'_> {
+        let key = AccountKey::generate(JwsAlgorithm::Es256).unwrap();
+        let got = self.new_account("/acme/new-account", &key, &self.bound(&key, credentials)).await;
+        assert_eq!(got.status, 201, "{:?}", got.body);
+        Person { ca: self, account: got.header("location").unwrap().to_owned(), key }
+    }
+
+    /// The payload of a newAccount request with an external account binding.
+    pub fn bound(&self, key: &AccountKey, credentials: &Credentials) -> Value {
+        let url = self.url("/acme/new-account");
+        let binding = key.bind_external(MacAlgorithm::Hs256, &credentials.kid, &credentials.hmac_key, &url).unwrap();
+        json!({ "termsOfServiceAgreed": true, "externalAccountBinding": binding })
+    }
+}
+
+impl Person<'_> {
+    /// The answer to a signed request.
+    pub async fn post(&self, url: &str, payload: &Value) -> Response {
+        self.send(url, payload.to_string().as_bytes()).await
+    }
+
+    /// The answer to a POST-as-GET.
+    pub async fn read(&self, url: &str) -> Response {
+        self.send(url, b"").await
+    }
+
+    /// The answer to a signed payload.
+    pub async fn send(&self, url: &str, payload: &[u8]) -> Response {
+        let nonce = self.ca.nonce().await;
+        let body = self.key.sign(Identity::Kid(&self.account), &nonce, url, payload).unwrap();
+        self.ca.send(url, body).await
+    }
+
+    /// A new order for dns names.
+    pub async fn order(&self, names: &[&str]) -> Response {
+        let identifiers: Vec<_> = names.iter().map(|name| json!({ "type": "dns", "value": name })).collect();
+        self.post(&self.ca.url("/acme/new-order"), &json!({ "identifiers": identifiers })).await
+    }
+}
+
+/// The body as JSON.
+pub fn body(response: &Response) -> Value {
+    serde_json::from_slice(&response.body).unwrap_or_else(|_| panic!("no JSON: {:?}", response.body))
+}
+
+/// Nothing, if the answer is a problem document of this kind and status.
+#[track_caller]
+pub fn refused(response: &Response, status: u16, kind: &str) {
+    let problem = body(response);
+    assert_eq!((response.status, &problem["type"]), (status, &json!(format!("urn:ietf:params:acme:error:{kind}"))));
+    assert_eq!(response.header("content-type"), Some("application/problem+json"));
+    assert!(response.header("replay-nonce").is_some(), "every answer to a POST brings a nonce");
+    assert_eq!(response.links("index").len(), 1);
 }
