@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Config, Fault, InvitationKeyFiles, Issuer, TlsFiles, Written};
 use crate::model::Profile;
+use crate::public_key::KeyFamily;
 
 /// Collects faults; a check goes on after one, so that all are told.
 struct Checks<'a> {
@@ -202,7 +203,15 @@ impl Checks<'_> {
         self.must(usual.contains(&profile.validity_days), key("validity_days"), "must be between 1 and ceiling_days");
         self.must((0..=86_400).contains(&profile.backdate), key("backdate"), "must be between 0 and 86400 seconds");
         self.must((1..=1000).contains(&profile.most_names), key("most_names"), "must be between 1 and 1000");
-        self.must(!profile.keys.is_empty(), key("keys"), "must name at least one kind of key");
+        let certified = |kind: &KeyFamily| matches!(kind, KeyFamily::P256 | KeyFamily::P384 | KeyFamily::Rsa);
+        let sound = !profile.keys.is_empty() && profile.keys.iter().all(certified);
+        self.must(sound, key("keys"), "must name at least one of \"P-256\", \"P-384\" and \"RSA\", and no other kind");
+        let usages = &profile.extended_key_usage;
+        self.must(
+            !usages.is_empty(),
+            key("extended_key_usage"),
+            "must name at least one usage, such as \"serverAuth\"",
+        );
         for (index, policy) in profile.policies.iter().enumerate() {
             let sound = const_oid::ObjectIdentifier::new(&policy.oid).is_ok();
             self.must(sound, key(&format!("policies[{index}].oid")), format!("\"{}\" is no OID", policy.oid));
