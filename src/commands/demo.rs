@@ -75,7 +75,10 @@ pub async fn run(command: DemoCommand) -> Result<(), DemoError> {
     let outcome = client_side(&steps, &trial.facts, responder, &directory).await;
 
     steps.chapter("The end");
-    let stopping = async { Ok::<(), DemoError>(trial.stop().await) };
+    let stopping = async {
+        trial.stop().await;
+        Ok::<(), DemoError>(())
+    };
     steps.step("stop the server", stopping, |()| String::new()).await?;
     outcome?;
     print!("{}", farewell(&directory, steps.taken()));

@@ -115,7 +115,7 @@ pub struct Root {
     pub name: IssuerName,
     /// Its certificate in PEM.
     pub certificate: PathBuf,
-    /// Its CRL, DER: served as `/crl/NAME/0.crl`. Read at start.
+    /// Its CRL, DER: served as `/crl/NAME/0.crl`. Read at start and on SIGHUP.
     pub crl: PathBuf,
 }
 

@@ -86,7 +86,7 @@ fn in_the_other_alphabet(text: &str) -> String {
 fn with_trailing_bits(text: &str) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let last = ALPHABET.iter().position(|b| b == text.as_bytes().last().unwrap()).unwrap();
-    if text.len() % 4 == 0 {
+    if text.len().is_multiple_of(4) {
         return format!("{text}A");
     }
     format!("{}{}", &text[..text.len() - 1], char::from(ALPHABET[last | 1]))

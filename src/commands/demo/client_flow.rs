@@ -97,8 +97,8 @@ async fn ordered(steps: &Steps, account: &Account, invited: &Invited) -> Result<
     let request = OrderRequest::of_names([invited.name.as_str()]);
     let mut order = steps.step("place an order", account.order(&request), |order| order.url().to_owned()).await?;
     let proving = order.authorize(&invited.responder);
-    let fetched = |()| format!("http://{}/.well-known/acme-challenge/…", invited.name);
-    steps.step("prove the name by http-01", proving, |proved| fetched(*proved)).await?;
+    let fetched = format!("http://{}/.well-known/acme-challenge/…", invited.name);
+    steps.step("prove the name by http-01", proving, |()| fetched).await?;
     Ok(order)
 }
 
@@ -136,7 +136,9 @@ async fn seen(steps: &Steps, service: &RelyingService, chain: &VerifiedChain) ->
     ] {
         answers.push(steps.step(what, service.ocsp(chain, method, now()), told).await?);
     }
-    let lists = steps.step("fetch the CRL of every level", service.revocation_lists(chain, now()), listed).await?;
+    let lists = steps
+        .step("fetch the CRL of every level", service.revocation_lists(chain, now()), |lists| listed(lists))
+        .await?;
     Ok(Seen { lists, answers })
 }
 
@@ -180,7 +182,7 @@ fn told(answer: &OcspAnswer) -> String {
     }
 }
 
-fn listed(lists: &Vec<RevocationList>) -> String {
+fn listed(lists: &[RevocationList]) -> String {
     let of = |list: &RevocationList| {
         let entry = if list.entry.is_some() { "revoked" } else { "not on the list" };
         format!("{}: {entry}", common_name(&list.certificate))
