@@ -152,8 +152,10 @@ async fn answered(app: &App, request: Arrived, context: &Context) -> Result<Repl
         let error = format!("{} may not do this with the role that the configuration gives", officer.name);
         return Err(Failure::new(StatusCode::FORBIDDEN, error, "ask a registration officer"));
     }
+    let store = app.authority.store();
+    let generation = store.generation();
     let outcome = carried_out(app, &command, officer, request, context).await;
-    let settled = app.authority.store().settled().await.map_err(Error::from);
+    let settled = store.settled_since(generation).await.map_err(Error::from);
     settled.and(outcome).map_err(|error| failure(error, context))
 }
 

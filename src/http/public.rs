@@ -135,9 +135,11 @@ async fn answered(app: &App, request: Arrived, context: &Context) -> Result<Repl
 const OCSP: &str = "application/ocsp-response";
 
 async fn ocsp(app: &App, issuer: &IssuerName, query: &[u8], now: Timestamp) -> Result<OcspAnswer, Error> {
+    let store = app.authority.store();
+    let generation = store.generation();
     let answer = app.status.ocsp(issuer, query, now).await;
     // The status that it tells must be durable before it is told.
-    app.authority.store().settled().await?;
+    store.settled_since(generation).await?;
     answer.ok_or_else(|| Refusal::NotFound.into())
 }
 

@@ -112,15 +112,19 @@ async fn routed(
         return read(app, route, &request, context).await;
     }
     if let Route::TermsPage(id) = route {
-        return settled(app, terms::agree(app, id, request, context).await).await;
+        return settled(app, terms::agree(app, id, request, context)).await;
     }
     let presented = presented(app, url, request, context).await?;
-    settled(app, posted(app, route, presented, context).await).await
+    settled(app, posted(app, route, presented, context)).await
 }
 
-/// The outcome, once everything that it may have been computed from is durable.
-async fn settled(app: &App, outcome: Result<Reply, Error>) -> Result<Reply, Error> {
-    app.authority.store().settled().await?;
+/// The outcome of `work`, once everything that it may have been computed from is durable. It fails if a write failed
+/// meanwhile: what was read may never have been.
+async fn settled(app: &App, work: impl Future<Output = Result<Reply, Error>>) -> Result<Reply, Error> {
+    let store = app.authority.store();
+    let generation = store.generation();
+    let outcome = work.await;
+    store.settled_since(generation).await?;
     outcome
 }
 
@@ -171,9 +175,9 @@ async fn read(app: &App, route: Route, request: &Arrived, context: &Context) -> 
     match route {
         Route::Directory(door) => Ok(directory::reply(app, door)),
         Route::NewNonce => Ok(directory::new_nonce(request.head.method == Method::HEAD)),
-        Route::RenewalInfo(name) => settled(app, renewal::reply(app, &name, context).await).await,
+        Route::RenewalInfo(name) => settled(app, renewal::reply(app, &name, context)).await,
         Route::Terms => terms::terms(app),
-        Route::TermsPage(id) => settled(app, terms::page(app, id, context).await).await,
+        Route::TermsPage(id) => settled(app, terms::page(app, id, context)).await,
         Route::ErrorPage(name) => pages::error_page(&name, context),
         Route::ExplanationPage(name) => pages::explanation_page(&name, context),
         // `Route::methods` lets no other be read.
