@@ -10,7 +10,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::{Issuer, Issuers, Root};
 use crate::model::{Certificate, Published, Stage};
-use crate::names::{IssuerName, SerialNumber};
+use crate::names::{IssuerName, RevocationReason, SerialNumber};
 use crate::signer::SignerError;
 use crate::store::index::{self, Index};
 use crate::store::{Read, Store, StoreError};
@@ -212,7 +212,8 @@ impl Status {
         certificate: &Read<Certificate>,
         now: Timestamp,
     ) -> Result<OcspAnswer, NoAnswer> {
-        let key = (id.der().to_vec(), certificate.version());
+        // The status too: a version that a failed write took back is given again, perhaps to another one.
+        let key = (id.der().to_vec(), certificate.version(), certificate.revoked());
         // Renewed at half of its validity, so that what is served always has some left.
         let fresh = |answer: &OcspAnswer| {
             answer.cacheable.is_some_and(|(since, until)| since <= now && now.since(since) < until.since(since) / 2)
@@ -301,7 +302,7 @@ impl From<SignerError> for NoAnswer {
     }
 }
 
-type Key = (Vec<u8>, u64);
+type Key = (Vec<u8>, u64, Option<(Timestamp, Option<RevocationReason>, Option<Timestamp>)>);
 
 /// Kept answers in two generations: when the younger is full, the older is forgotten.
 #[derive(Default)]
