@@ -128,7 +128,6 @@ impl Ca {
             },
             organisation_defaults: sote_acme::config::OrganisationDefaults::default(),
             officers: Officers::new(vec![officer("first", 0)]).unwrap(),
-            organisation_defaults: Default::default(),
             status: Status::new(store, issuers, Vec::new(), 500.try_into().unwrap()),
             public_url: format!("http://localhost:{}", public.port()),
             directory: state.clone(),
