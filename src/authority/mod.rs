@@ -1,6 +1,6 @@
 //! The decisions of the registration authority: one use case per function, one commit per decision. A use case reads,
 //! lets the rules of `model/` decide, and commits what follows together with the versions it was decided from. It never
-//! signs and never renders. Start with [`orders`].
+//! signs and never renders. Start with `orders.rs`.
 
 mod accounts;
 mod authorizations;

@@ -1,5 +1,5 @@
 //! Listeners: hostile bytes in, rendered answers out. ACME over TLS, public status over plain HTTP, administration over Unix
-//! sockets. Nothing is decided here, and no secret is held but the nonces' key. A request's way: [`server`] accepts the
+//! sockets. Nothing is decided here, and no secret is held but the nonces' key. A request's way: `server.rs` accepts the
 //! connection, `pipeline` bounds and logs it, `acme/` finds its route and proves its sender (`authenticate`), a handler calls
 //! the authority, and `reply` renders what came of it.
 

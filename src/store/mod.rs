@@ -1,6 +1,6 @@
 //! Remembers. One trait, [`Store`]: reads by key and by index, and a single write, [`Store::commit`], which is all or
 //! nothing and on disk when it returns. It decides nothing: rules are in `model/`, decisions in `authority/`.
-//! Start with [`Change`] for what a commit is made of, then [`sled`](self::sled) for how it becomes durable.
+//! Start with [`Change`] for what a commit is made of, then [`sled`] for how it becomes durable.
 
 pub mod audit;
 mod change;

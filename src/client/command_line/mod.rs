@@ -1,5 +1,5 @@
 //! `sote-client`: the client library on the command line, in place of certbot for a server's plain needs. One file per group of
-//! commands; what it keeps is described at [`StateDirectory`](super::StateDirectory).
+//! commands; what it keeps is described at [`StateDirectory`].
 
 mod account;
 mod arguments;
