@@ -1,5 +1,7 @@
 //! RFC 8555 §7.1.3, §7.1.6 and §7.4: orders up to finalize. Rows O01 to O13, O20 and E05 of `docs/protocol.md`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sote_acme::acme::messages::NewOrder;
 use sote_acme::acme::status::{AuthorizationStatus, OrderStatus};
@@ -257,6 +259,21 @@ async fn an_order_that_nobody_finishes_becomes_invalid() {
     assert_eq!(pending.refresh().await.unwrap(), OrderStatus::Invalid);
     assert_eq!(ready.refresh().await.unwrap(), OrderStatus::Invalid);
     denied(ready.finalize(&ca.csr(&["b.test"])).await, 403, "orderNotReady");
+}
+
+// O20: of an order that ended, the authorizations may have ended long before, and be gone.
+#[tokio::test]
+async fn an_ended_order_is_shown_though_its_authorizations_are_gone() {
+    let ca = Ca::start_with(|config| config.lifetimes.pending_authorization = Duration::from_secs(3_600)).await;
+    let account = ca.account().await;
+    let mut order = ca.order(&account, &["a.test"]).await;
+    let expires = order.object().expires.unwrap();
+    ca.advance(expires.since(ca.now()) + 1);
+    let removed = ca.authority().remove_ended(expires.plus(-60), 100).await.unwrap();
+    assert_eq!(removed, 1, "the authorization, and not yet the order");
+    assert_eq!(order.refresh().await.unwrap(), OrderStatus::Invalid);
+    assert_eq!(account.orders().await.unwrap(), Vec::<String>::new());
+    denied(order.finalize(&ca.csr(&["a.test"])).await, 403, "orderNotReady");
 }
 
 // O01: what Caddy sends beside the members that count.

@@ -279,7 +279,7 @@ async fn an_algorithm_that_is_not_supported_is_refused_with_those_that_are() {
     }
 }
 
-// J09, J10, J44
+// J09, J10
 #[tokio::test]
 async fn accounts_sign_by_es256_es384_eddsa_and_rs256() {
     let ca = Ca::start().await;
