@@ -53,6 +53,10 @@ pub struct HttpSettings {
     /// How long a graceful stop waits for requests in flight.
     #[serde(with = "duration")]
     pub stop_timeout: Duration,
+    /// How long the answer to a challenge waits for the first attempt before it answers `processing`. Clients answer the
+    /// challenges of an order one after another, so it is short.
+    #[serde(with = "duration")]
+    pub answer_wait: Duration,
     /// How long finalize waits for the certificate before it answers `processing`.
     #[serde(with = "duration")]
     pub finalize_wait: Duration,
@@ -88,6 +92,7 @@ impl Default for HttpSettings {
             request_timeout: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(120),
             stop_timeout: Duration::from_secs(30),
+            answer_wait: Duration::from_millis(250),
             finalize_wait: Duration::from_secs(2),
             nonce_lifetime: Duration::from_secs(8 * 3600),
             nonce_memory: 8 << 20,
@@ -124,6 +129,7 @@ impl HttpSettings {
         let memory = (1 << 10)..=(1 << 30);
         least("nonce_memory", memory.contains(&self.nonce_memory), "between 1KiB and 1GiB");
         least("status_max_age", self.status_max_age <= Duration::from_secs(60), "at most 60s");
+        least("answer_wait", self.answer_wait <= Duration::from_secs(20), "at most 20s");
         least("finalize_wait", self.finalize_wait <= Duration::from_secs(20), "at most 20s");
         let second = Duration::from_secs(1);
         for (key, limit) in [

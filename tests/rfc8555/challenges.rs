@@ -195,9 +195,12 @@ async fn a_validation_goes_on_after_a_restart() {
     let before = authorization(&ca, &account, "a.test").await;
     let challenge = before.challenge(ChallengeType::Http01).unwrap().clone();
     let proof = before.proof(&challenge);
-    before.answer(&challenge).await.unwrap();
-    ca.restart().await;
+    // The answer waits for the first attempt, which finds nothing; the second one follows a second later.
+    let answered = before.answer(&challenge).await.unwrap();
+    assert_eq!(answered.status, ChallengeStatus::Processing);
+    assert!(answered.error.is_some());
     ca.responder().show(&challenge.token, proof.key_authorization.as_str());
+    ca.restart().await;
     let account = ca.again(&account);
     let mut authorization = account.authorization_at(before.url()).await.unwrap();
     ca.until_decided(&mut authorization).await;

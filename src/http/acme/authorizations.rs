@@ -3,6 +3,7 @@
 use hyper::StatusCode;
 use hyper::header::{LOCATION, RETRY_AFTER};
 
+use super::watch::Watch;
 use crate::acme::identifier::RawIdentifier;
 use crate::acme::messages::{
     AuthorizationObject, AuthorizationUpdate, ChallengeAnswer, ChallengeObject, NewAuthorization,
@@ -15,7 +16,7 @@ use crate::http::rate_limits::Attempt;
 use crate::http::reply::{Error, Reply};
 use crate::model::{Account, Authorization, Challenge, ChallengeProgress, Refusal};
 use crate::names::{AuthorizationId, ChallengeId};
-use crate::store::Read;
+use crate::store::{Kind, Read, Record as _};
 use crate::time::Timestamp;
 
 /// After how many seconds to ask again while a challenge is being validated.
@@ -61,7 +62,9 @@ pub(super) async fn challenge(
         // RFC 8555 §7.5.1: unknown members of an answer are ignored.
         let ChallengeAnswer {} = signed.object()?;
         app.limiter.admit(Attempt::ChallengeAnswer(account.id))?;
-        app.authority.answer_challenge(account, id, context.now).await?
+        let mut watch = Watch::begin(app, Kind::Authorization, app.settings.answer_wait);
+        let authorization = app.authority.answer_challenge(account, id, context.now).await?;
+        validated(app, account, id, authorization, &mut watch).await?
     };
     let challenge = authorization.challenge(id).ok_or(Refusal::NotFound)?;
     // RFC 8555 §7.5.1: the challenge links its authorization by "up".
@@ -72,6 +75,27 @@ pub(super) async fn challenge(
         ChallengeStatus::Processing => reply.with(RETRY_AFTER, ASK_AGAIN),
         ChallengeStatus::Pending | ChallengeStatus::Valid | ChallengeStatus::Invalid => reply,
     })
+}
+
+/// The authorization of a challenge that was just answered, as soon as the first attempt has ended, or as it is when the time is
+/// up. A challenge that is no longer being validated is not waited for.
+async fn validated(
+    app: &App,
+    account: &Read<Account>,
+    id: ChallengeId,
+    answered: Authorization,
+    watch: &mut Watch,
+) -> Result<Authorization, Error> {
+    let error = |authorization: &Authorization| authorization.challenge(id).and_then(Challenge::error);
+    let mut authorization = answered;
+    let (before, key) = (error(&authorization), Authorization::key(&authorization.id));
+    while authorization.processing().is_some() && error(&authorization) == before {
+        if !watch.changed(app, &key).await? {
+            break;
+        }
+        authorization = app.authority.challenge(account, id).await?;
+    }
+    Ok(authorization)
 }
 
 fn rendered(app: &App, status: StatusCode, authorization: &Authorization, context: &Context) -> Reply {

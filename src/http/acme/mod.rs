@@ -10,6 +10,7 @@ mod pages;
 mod renewal;
 mod revocations;
 mod terms;
+mod watch;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -2,8 +2,8 @@
 
 use hyper::StatusCode;
 use hyper::header::{LOCATION, RETRY_AFTER};
-use tokio::time::Instant;
 
+use super::watch::Watch;
 use crate::acme::identifier::RawIdentifier;
 use crate::acme::messages::{Finalize, NewOrder, OrderObject, ProgressState, ProgressStep};
 use crate::acme::status::OrderStatus;
@@ -63,38 +63,19 @@ pub(super) async fn finalize(
     context: &Context,
 ) -> Result<Reply, Error> {
     let Finalize { csr } = signed.object()?;
-    let deadline = Instant::now() + app.settings.finalize_wait;
-    // Watched from before the commit, so that no change after it is missed.
-    let changes = app.authority.store().changes();
+    let mut watch = Watch::begin(app, Kind::Order, app.settings.finalize_wait);
     app.authority.finalize(signed.sender(), id, &csr, context.now).await?;
-    let view = processed(app, signed.sender(), id, changes, deadline).await?;
+    let view = processed(app, signed.sender(), id, &mut watch).await?;
     Ok(rendered(app, StatusCode::OK, &view, context))
 }
 
-/// The order, as soon as it is no longer being processed, or at `deadline` as it is then.
-async fn processed(
-    app: &App,
-    account: &Read<Account>,
-    id: OrderId,
-    mut changes: tokio::sync::watch::Receiver<u64>,
-    deadline: Instant,
-) -> Result<OrderView, Error> {
-    let mut seen = None;
+/// The order, as soon as it is no longer being processed, or as it is when the time is up.
+async fn processed(app: &App, account: &Read<Account>, id: OrderId, watch: &mut Watch) -> Result<OrderView, Error> {
     loop {
-        // Many commits pass; only those that touched this order are worth deriving its status anew.
-        let version = app.authority.store().read(Kind::Order, &Order::key(&id)).await?.map(|stored| stored.version);
-        let late = Instant::now() >= deadline;
-        if version != seen || late {
-            seen = version;
-            let view = app.authority.order(account, id, app.clock.now()).await?;
-            if view.status != OrderStatus::Processing || late {
-                return Ok(view);
-            }
-        }
-        // A store that has closed changes nothing any more: the deadline ends the wait.
-        match tokio::time::timeout_at(deadline, changes.changed()).await {
-            Ok(Ok(())) | Err(_) => {}
-            Ok(Err(_)) => tokio::time::sleep_until(deadline).await,
+        let late = !watch.changed(app, &Order::key(&id)).await?;
+        let view = app.authority.order(account, id, app.clock.now()).await?;
+        if view.status != OrderStatus::Processing || late {
+            return Ok(view);
         }
     }
 }
