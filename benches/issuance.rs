@@ -35,9 +35,9 @@ const WARM_UP: usize = 20;
 const AIM_CPU: f64 = 2.5;
 const AIM_AT_REST: f64 = 30.0;
 const AIM_GROWTH: f64 = 1.10;
-/// JWS signatures in one issuance: newOrder, authorization twice, challenge, finalize, download; a poll more if the server
-/// validates after the answer.
-const JWS_PER_ISSUANCE: f64 = 7.0;
+/// Signed requests of one issuance: newOrder, authorization, challenge, authorization, finalize, download. A poll more is the
+/// server's own doing.
+const JWS_PER_ISSUANCE: f64 = 6.0;
 
 struct Options {
     stored: usize,

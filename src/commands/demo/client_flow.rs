@@ -97,8 +97,8 @@ async fn ordered(steps: &Steps, account: &Account, invited: &Invited) -> Result<
     let request = OrderRequest::of_names([invited.name.as_str()]);
     let mut order = steps.step("place an order", account.order(&request), |order| order.url().to_owned()).await?;
     let proving = order.authorize(&invited.responder);
-    let fetched = format!("http://{}/.well-known/acme-challenge/…", invited.name);
-    steps.step("prove the name by http-01", proving, |()| fetched).await?;
+    let where_shown = format!("http://{}/.well-known/acme-challenge/…", invited.name);
+    steps.step("prove the name by http-01", proving, |()| where_shown).await?;
     Ok(order)
 }
 
