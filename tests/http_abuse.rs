@@ -314,3 +314,33 @@ async fn a_hundred_idle_connections_and_fifty_parallel_requests_of_one_address_a
         assert_eq!(request.await.unwrap(), 200);
     }
 }
+
+#[tokio::test]
+async fn an_upload_over_the_admin_socket_has_its_own_bound() {
+    let ca = Ca::start(Settings { admin_body_size: 1 << 20, ..impatient() }).await;
+    let (status, answer) = ca.command("POST", "/register", &"x".repeat(3 << 19)).await;
+    assert_eq!(status, 413, "{answer}");
+    assert!(answer["error"].is_string() && answer["next"].is_string());
+    let (status, answer) = ca.command("POST", "/register", "not,a,register\n").await;
+    assert_eq!(status, 400, "{answer}");
+    let kept = std::fs::read_dir(ca.admin.parent().unwrap()).unwrap();
+    let kept: Vec<_> = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!kept.iter().any(|name| name.starts_with("upload")), "{kept:?}");
+}
+
+#[tokio::test]
+async fn tls_1_2_and_1_3_are_spoken_and_nothing_older() {
+    let ca = Ca::start(impatient()).await;
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let stream = ca.handshake_in(TcpStream::connect(ca.acme).await.unwrap(), &["h2"], version).await.unwrap();
+        assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
+    }
+    // A ClientHello of TLS 1.1: version 3.2, one cipher suite, no extensions.
+    let hello =
+        [&b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x02"[..], &[7; 32], b"\x00\x00\x02\x00\x2f\x01\x00"].concat();
+    let mut old = TcpStream::connect(ca.acme).await.unwrap();
+    old.write_all(&hello).await.unwrap();
+    let mut alert = Vec::new();
+    old.read_to_end(&mut alert).await.unwrap();
+    assert_eq!(alert.first(), Some(&0x15), "an alert and nothing else: {alert:?}");
+}

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::app::App;
 use super::connection::{Peer, Service};
 use super::officers::{Officer, Power};
-use super::pipeline::{self, Context};
+use super::pipeline::{self, Context, Refused};
 use super::reply::{Error, Reply};
 use super::request::{self, Arrived};
 use super::{query::Query, register};
@@ -136,8 +136,12 @@ impl Failure {
     }
 }
 
-async fn reply(app: &App, request: Arrived, context: Context) -> Reply {
-    match answered(app, request, &context).await {
+async fn reply(app: &App, request: Result<Arrived, Refused>, context: Context) -> Reply {
+    let answered = match request {
+        Ok(request) => answered(app, request, &context).await,
+        Err(refused) => Err(failure(refused.error, &context)),
+    };
+    match answered {
         Ok(reply) => reply,
         Err(failure) => failure.reply(),
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_LENGTH, HeaderName};
+use hyper::http::request::Parts;
 use hyper::{Method, Response};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
@@ -24,6 +25,12 @@ use crate::time::Timestamp;
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// How long a request waits for its turn before it is told to come back.
 const TURN: Duration = Duration::from_secs(1);
+
+/// A request that was not admitted.
+pub(super) struct Refused {
+    pub(super) error: Error,
+    pub(super) head: Parts,
+}
 
 /// What a handler knows about its request beside the request itself.
 #[derive(Debug)]
@@ -44,13 +51,14 @@ impl Context {
     }
 }
 
-/// The answer that `listener` gives to a request, through `reply`.
+/// The answer that `listener` gives to a request, through `reply`, which is told whether the request was admitted: what
+/// stands on every answer of a listener stands on refusals at the door, too.
 pub(super) async fn answer<F>(
     app: &App,
     listener: &'static str,
     request: hyper::Request<Incoming>,
     peer: Peer,
-    reply: impl FnOnce(Arrived, Context) -> F,
+    reply: impl FnOnce(Result<Arrived, Refused>, Context) -> F,
 ) -> Response<Bytes>
 where
     F: Future<Output = Reply>,
@@ -61,14 +69,13 @@ where
         language: Language::chosen(request.headers()),
         now: app.clock.now(),
     };
-    let (id, language) = (context.id.clone(), context.language);
+    let id = context.id.clone();
     let span = tracing::info_span!("request", request_id = %id, listener);
     async {
         let (method, path, began) = (request.method().clone(), shown(request.uri().path()), Instant::now());
-        let admitted = admitted(app, &request, peer).await;
-        let mut answer = match admitted {
-            Ok(_turn) => reply(Arrived::from(request), context).await,
-            Err(error) => error.reply(&app.urls, language, &id),
+        let mut answer = match admitted(app, &request, peer).await {
+            Ok(_turn) => reply(Ok(Arrived::from(request)), context).await,
+            Err(error) => reply(Err(Refused { error, head: request.into_parts().0 }), context).await,
         };
         answer = answer.with(REQUEST_ID, &id);
         if method == Method::HEAD {

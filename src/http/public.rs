@@ -13,7 +13,7 @@ use hyper::{HeaderMap, Method, Response, StatusCode};
 
 use super::app::App;
 use super::connection::{Peer, Service};
-use super::pipeline::{self, Context};
+use super::pipeline::{self, Context, Refused};
 use super::query::percent_decoded;
 use super::reply::{Error, Reply};
 use super::request::{self, Arrived};
@@ -104,8 +104,11 @@ fn request_in_url(text: &str) -> Option<Vec<u8>> {
     Base64::decode_vec(&base64).ok()
 }
 
-async fn reply(app: &App, request: Arrived, context: Context) -> Reply {
-    let answered = answered(app, request, &context).await;
+async fn reply(app: &App, request: Result<Arrived, Refused>, context: Context) -> Reply {
+    let answered = match request {
+        Ok(request) => answered(app, request, &context).await,
+        Err(refused) => Err(refused.error),
+    };
     answered.unwrap_or_else(|error| error.reply(&app.urls, context.language, &context.id))
 }
 

@@ -85,6 +85,7 @@ async fn spooled(directory: &Path, mut body: Incoming, limit: usize, patience: D
         let Ok(data) = frame.into_data() else { continue };
         size += data.len();
         if size > limit {
+            request::linger(&mut body).await;
             let detail = format!("the upload is larger than {} MiB: raise http.admin_body_size", limit >> 20);
             return Err(Problem::malformed(detail).with_status(StatusCode::PAYLOAD_TOO_LARGE.as_u16()).into());
         }

@@ -13,7 +13,7 @@ use super::reply::Error;
 use crate::acme::problem::Problem;
 use crate::names::base64url;
 
-/// How much of a refused body is still read, so that the peer sees the answer and not a reset connection.
+/// How much of a refused body is still read.
 const LINGER_SIZE: usize = 1 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
@@ -90,8 +90,8 @@ fn too_large(limit: usize) -> Error {
     Problem::malformed(detail).with_status(StatusCode::PAYLOAD_TOO_LARGE.as_u16()).into()
 }
 
-/// Reads on for a moment and forgets what it reads.
-async fn linger<B: Body<Data = Bytes> + Unpin>(body: &mut B) {
+/// Reads on for a moment and forgets what it reads, so that the peer sees the answer and not a reset connection.
+pub(super) async fn linger<B: Body<Data = Bytes> + Unpin>(body: &mut B) {
     let rest = async {
         let mut passed = 0;
         while let Some(Ok(frame)) = body.frame().await {
@@ -118,11 +118,9 @@ impl From<hyper::Request<Incoming>> for Arrived {
     }
 }
 
-impl Arrived {
-    /// Path and query exactly as they were sent.
-    pub(super) fn target(&self) -> &str {
-        self.head.uri.path_and_query().map_or("/", |target| target.as_str())
-    }
+/// Path and query exactly as they were sent.
+pub(super) fn target(head: &Parts) -> &str {
+    head.uri.path_and_query().map_or("/", |target| target.as_str())
 }
 
 #[cfg(test)]

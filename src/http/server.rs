@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +22,11 @@ use crate::config::HttpSettings as Settings;
 
 /// How long to wait when the process has no file descriptor or memory left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a command over the admin socket may take.
+const ADMIN_REQUEST: Duration = Duration::from_secs(3600);
+/// File descriptors that are left to the store, to validation and to everything else.
+const OTHER_DESCRIPTORS: u64 = 256;
 
 /// Where to listen. Port 0 lets the system choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +113,9 @@ impl Listeners {
 
     /// Begins to serve by other services.
     pub(super) fn serve_with(self, services: Services, tls: Arc<Tls>, settings: &Settings) -> Server {
+        let connections = settings.connections.min(affordable_connections());
         let context = Context {
-            settings: Arc::new(settings.clone()),
+            settings: Arc::new(Settings { connections, ..settings.clone() }),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -116,8 +123,11 @@ impl Listeners {
         let acme = Door::Tls(tls, services.acme);
         context.tasks.spawn(context.clone().accept_tcp(self.acme, acme));
         context.tasks.spawn(context.clone().accept_tcp(self.public, Door::Plain(services.public)));
+        // An import or a check of the whole audit trail may take its time.
+        let patient = Settings { request_timeout: ADMIN_REQUEST, ..(*context.settings).clone() };
+        let admin = Context { settings: Arc::new(patient), ..context.clone() };
         for (socket, listener) in self.admin.into_iter().enumerate() {
-            context.tasks.spawn(context.clone().accept_unix(listener, socket, Arc::clone(&services.admin)));
+            context.tasks.spawn(admin.clone().accept_unix(listener, socket, Arc::clone(&services.admin)));
         }
         Server { context, admin: self.paths, stop_timeout: settings.stop_timeout }
     }
@@ -139,6 +149,21 @@ impl Server {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// How many connections each of the two TCP listeners can hold with the file descriptors that the process may have.
+/// Without this bound, connections would take the descriptors that the store needs.
+fn affordable_connections() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    // The soft limit is for programs that use select(2); the hard one is what the administrator grants.
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_ok() {
+        limit.current = limit.maximum;
+    }
+    // Without a limit there is no bound but the configured one.
+    limit.current.map_or(usize::MAX, |most| {
+        usize::try_from(most.saturating_sub(OTHER_DESCRIPTORS) / 2).unwrap_or(usize::MAX).max(1)
+    })
 }
 
 async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, BindError> {

@@ -155,11 +155,21 @@ impl Ca {
 
     /// A TLS handshake on a connection.
     pub async fn handshake(&self, stream: TcpStream, protocols: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
+        self.handshake_in(stream, protocols, &rustls::version::TLS13).await
+    }
+
+    /// A handshake of this version of TLS.
+    pub async fn handshake_in(
+        &self,
+        stream: TcpStream,
+        protocols: &[&str],
+        version: &'static rustls::SupportedProtocolVersion,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.root.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(&[version])
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();

@@ -26,7 +26,7 @@ use hyper::{Method, Response, StatusCode};
 use super::app::App;
 use super::authenticate::{Doorkeeper, Presented};
 use super::connection::{Peer, Service};
-use super::pipeline::{self, Context};
+use super::pipeline::{self, Context, Refused};
 use super::reply::{Error, Reply};
 use super::request::{self, Arrived};
 use crate::acme::problem::Problem;
@@ -51,19 +51,26 @@ impl Service for AcmeListener {
     }
 }
 
-async fn reply(app: &App, request: Arrived, context: Context) -> Reply {
+async fn reply(app: &App, request: Result<Arrived, Refused>, context: Context) -> Reply {
+    let (head, admitted) = match request {
+        Ok(Arrived { head, body }) => (head, Ok(body)),
+        Err(Refused { error, head }) => (head, Err(error)),
+    };
+    let target = request::target(&head).to_owned();
     // RFC 8555 §6.4: the URL as the client must have signed it. It is made from the configured base, never from Host.
-    let url = format!("{}{}", app.origin, request.target());
+    let url = format!("{}{target}", app.origin);
     let route = app.urls.route(&url);
-    let posted = request.head.method == Method::POST;
-    let index = index(route.as_ref(), request.target());
+    let index = index(route.as_ref(), &target);
     let is_directory = matches!(route, Some(Route::Directory(_)));
     let wants_nonce = match &route {
-        Some(Route::NewNonce) => request.head.method != Method::OPTIONS,
+        Some(Route::NewNonce) => head.method != Method::OPTIONS,
         Some(Route::TermsPage(_)) => false,
-        Some(_) | None => posted,
+        Some(_) | None => head.method == Method::POST,
     };
-    let answered = routed(app, route, &url, request, &context).await;
+    let answered = match admitted {
+        Ok(body) => routed(app, route, &url, Arrived { head, body }, &context).await,
+        Err(error) => Err(error),
+    };
     let mut reply = answered.unwrap_or_else(|error| error.reply(&app.urls, context.language, &context.id));
     if wants_nonce {
         // RFC 8555 §6.5: in every successful answer to a POST, and in errors as well.
