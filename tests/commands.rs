@@ -275,7 +275,7 @@ fn a_hangup_reads_the_certificate_and_the_level_again_and_survives_what_is_wrong
     let config = fs::read_to_string(path.join("sote-acme.toml")).unwrap();
     fs::write(path.join("sote-acme.toml"), config.replace("level = \"info\"", "level = \"error\"")).unwrap();
     server.signal("-HUP");
-    eventually("the certificate stays", || log("the certificate stays as it was"));
+    eventually("the certificate stays", || log("the certificate of the ACME listener stays as it was"));
     done(path, &["status", "--socket", "admin.sock"]);
     assert_eq!(server.stopped(), Some(0));
 }
