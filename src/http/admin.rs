@@ -10,7 +10,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::app::App;
 use super::connection::{Peer, Service};
@@ -20,6 +20,7 @@ use super::reply::{Error, Reply};
 use super::request::{self, Arrived};
 use super::{query::Query, register};
 use crate::authority::Fault;
+use crate::authority::officers::invitations::CreateInvitation;
 use crate::authority::officers::organisations::AddOrganisation;
 use crate::model::Refusal;
 
@@ -199,7 +200,7 @@ async fn carried_out(
         Command::ResumeOrganisation => {
             shown(&authority.resume_organisation(name, object(app, request).await?, now).await?)
         }
-        Command::CreateInvitation => shown(&authority.create_invitation(name, object(app, request).await?, now).await?),
+        Command::CreateInvitation => shown(&authority.create_invitation(name, invitation(app, request).await?, now).await?),
         Command::ListInvitations => {
             let organisation = query.needed("organisation")?;
             shown(&authority.list_invitations(&organisation, query.value("after")?).await?)
@@ -227,7 +228,7 @@ fn shown<T: Serialize>(value: &T) -> Result<Reply, Error> {
 
 /// An organisation to add, with the configured limits where the officer named none.
 async fn organisation(app: &App, request: Arrived) -> Result<AddOrganisation, Error> {
-    let mut given: serde_json::Map<String, Value> = object(app, request).await?;
+    let mut given: Map<String, Value> = object(app, request).await?;
     let defaults = &app.organisation_defaults;
     let test = given.get("test") == Some(&Value::Bool(true));
     let of_kind = |profile: &&crate::model::Profile| profile.test == test;
@@ -235,11 +236,25 @@ async fn organisation(app: &App, request: Arrived) -> Result<AddOrganisation, Er
         [] => app.authority.profiles().filter(of_kind).map(|profile| profile.name.clone()).collect(),
         named => named.to_vec(),
     };
-    for (member, value) in
-        [("profiles", json!(profiles)), ("zones", json!(defaults.zones)), ("language", json!(defaults.language))]
-    {
-        given.entry(member).or_insert(value);
+    given.entry("profiles").or_insert(json!(profiles));
+    given.entry("zones").or_insert(json!(defaults.zones));
+    given.entry("language").or_insert(json!(defaults.language));
+    read(given)
+}
+
+/// An invitation to make, with the organisation's own limits where the officer named none.
+async fn invitation(app: &App, request: Arrived) -> Result<CreateInvitation, Error> {
+    let mut given: Map<String, Value> = object(app, request).await?;
+    let organisation = given.get("business_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+    if let Some(id) = organisation.filter(|_| !(given.contains_key("profiles") && given.contains_key("zones"))) {
+        let organisation = app.authority.organisation_of(&id).await?;
+        given.entry("profiles").or_insert(json!(organisation.profiles));
+        given.entry("zones").or_insert(json!(organisation.zones));
     }
+    read(given)
+}
+
+fn read<T: DeserializeOwned>(given: Map<String, Value>) -> Result<T, Error> {
     serde_json::from_value(Value::Object(given)).map_err(|error| Refusal::Malformed { why: error.to_string() }.into())
 }
 

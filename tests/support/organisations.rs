@@ -14,9 +14,9 @@ use super::Ca;
 
 const OFFICER: &str = "test";
 /// The trial's organisation and the unit in whose name its accounts order.
-const ORGANISATION: &str = "0245437-2";
-const TOP: &str = "1.2.246.10.2454372.10.0";
-const UNIT: &str = "1.2.246.10.2454372.10.1";
+const ORGANISATION: &str = "9990001-6";
+const TOP: &str = "1.2.246.10.99900016.10.0";
+const UNIT: &str = "1.2.246.10.99900016.10.1";
 const HEADER: &str =
     "oid,parent,business_id,name_fi,name_sv,abbreviation,municipality,sector,kind,valid_from,valid_to\n";
 
@@ -95,8 +95,8 @@ impl Ca {
     /// Ends the register row of the sample unit.
     pub async fn end_unit(&self) {
         let rows = format!(
-            "{TOP},,{ORGANISATION},Esimerkin terveyspalvelut Oy,Exempels hälsotjänster Ab,,Helsinki,2 yksityinen,organisaatio,1900-01-01,2100-12-31\n\
-             {UNIT},{TOP},,Esimerkin apteekki,Exempels apotek,,Helsinki,2 yksityinen,apteekki,1900-01-01,2020-12-31\n"
+            "{TOP},,{ORGANISATION},Esimerkin hyvinvointialue,Exempels välfärdsområde,EHVA,Esimerkkilä,1 julkinen,toimintayksikkö,2023-01-01,2100-12-31\n\
+             {UNIT},{TOP},,Esimerkin keskussairaala,Exempels centralsjukhus,EKS,Esimerkkilä,1 julkinen,palveluyksikkö,1900-01-01,2020-12-31\n"
         );
         self.import(&rows).await;
     }
@@ -111,7 +111,7 @@ impl Ca {
 
     /// What the subject of the sample unit's certificates holds.
     pub fn expected_subject(&self) -> Vec<String> {
-        ["C=FI", "O=Esimerkin terveyspalvelut Oy", "OU=Esimerkin apteekki", "CN=a.test", UNIT]
+        ["C=FI", "O=Esimerkin hyvinvointialue", "OU=Esimerkin keskussairaala", "CN=a.test", UNIT]
             .map(str::to_owned)
             .to_vec()
     }

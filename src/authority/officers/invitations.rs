@@ -26,14 +26,12 @@ pub struct CreateInvitation {
     /// Other units that may be chosen.
     #[serde(default)]
     pub units: Vec<UnitOid>,
-    /// The profiles; none given: all of the organisation's.
-    #[serde(default)]
+    /// The profiles.
     pub profiles: Vec<ProfileName>,
     /// The profile of orders that name none.
     #[serde(default)]
     pub default_profile: Option<ProfileName>,
-    /// The dns zones; none given: all of the organisation's.
-    #[serde(default)]
+    /// The dns zones.
     pub zones: Vec<Zone>,
     /// How many accounts it may create.
     pub uses: u32,
@@ -96,7 +94,6 @@ impl Authority {
         now: Timestamp,
     ) -> Result<NewInvitation> {
         let organisation = self.organisation_by_business_id(&request.business_id).await?;
-        let request = completed(request, &organisation);
         within_limits(&request, &organisation)?;
         for unit in request.unit.iter().chain(&request.units) {
             self.belongs(&organisation, unit, now).await?;
@@ -192,16 +189,6 @@ impl Authority {
             self.commit(vec![invitation.replace(&revoked), Change::Audit(event)], revoked).await
         })
         .await
-    }
-}
-
-/// The request with the organisation's own limits where it names none.
-fn completed(request: CreateInvitation, organisation: &Organisation) -> CreateInvitation {
-    let or_own = |given: Vec<_>, own: &[_]| if given.is_empty() { own.to_vec() } else { given };
-    CreateInvitation {
-        profiles: or_own(request.profiles, &organisation.profiles),
-        zones: if request.zones.is_empty() { organisation.zones.clone() } else { request.zones },
-        ..request
     }
 }
 

@@ -114,6 +114,11 @@ impl Authority {
         Ok(OrganisationPage { organisations, next: last.filter(|_| keys.len() == PAGE) })
     }
 
+    /// The organisation with this Business ID.
+    pub async fn organisation_of(&self, id: &BusinessId) -> Result<Organisation> {
+        Ok(self.organisation_by_business_id(id).await?.record)
+    }
+
     /// Stops an organisation: its open orders end, new ones are refused; its certificates stay.
     pub async fn suspend_organisation(&self, officer: &str, request: Suspend, now: Timestamp) -> Result<Organisation> {
         let change = |organisation: &Organisation| organisation.suspended(officer, &request.reason, now);

@@ -19,18 +19,13 @@ pub(super) struct Credentials {
 
 /// Who prepares everything, in the audit trail.
 const OFFICER: &str = "trial";
-/// The organisation that the invitation belongs to, and the unit in whose name its certificates are.
-const BUSINESS_ID: &str = "0245437-2";
-const UNIT: &str = "1.2.246.10.2454372.10.1";
+/// The organisation of the sample register that the invitation belongs to, and the unit in whose name its certificates are.
+const BUSINESS_ID: &str = "9990001-6";
+const UNIT: &str = "1.2.246.10.99900016.10.1";
 const USES: u32 = 1_000_000;
 const LIFETIME: i64 = 10 * 365 * 86_400;
 
-const REGISTER: &str = "\
-oid,parent,business_id,name_fi,name_sv,abbreviation,municipality,sector,kind,valid_from,valid_to
-1.2.246.10.2454372.10.0,,0245437-2,Esimerkin terveyspalvelut Oy,Exempels hälsotjänster Ab,,Helsinki,2 yksityinen,organisaatio,1900-01-01,2100-12-31
-1.2.246.10.2454372.10.1,1.2.246.10.2454372.10.0,,Esimerkin apteekki,Exempels apotek,,Helsinki,2 yksityinen,apteekki,1900-01-01,2100-12-31
-1.2.246.10.2454372.10.2,1.2.246.10.2454372.10.0,,Esimerkin lääkärikeskus,Exempels läkarcentral,,Turku,2 yksityinen,toimintayksikkö,1900-01-01,2100-12-31
-";
+const REGISTER: &str = include_str!("../../../config/sample-register.csv");
 
 /// The credentials of an invitation for these zones and every profile, made if there is none that can still be spent.
 pub(super) async fn prepared(
@@ -119,9 +114,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sample_register_is_sound() {
+    fn the_sample_register_is_sound_and_holds_the_trial_unit() {
         let checked = register::csv::read(REGISTER.as_bytes()).unwrap().checked(&Default::default());
         assert_eq!(checked.refused, []);
-        assert_eq!(checked.rows.len(), 3);
+        assert!(checked.rows.iter().any(|row| row.oid.as_str() == UNIT));
+        assert!(checked.rows.iter().any(|row| row.business_id.as_ref().is_some_and(|id| id.as_str() == BUSINESS_ID)));
     }
 }
