@@ -124,7 +124,7 @@ async fn an_authorization_shows_its_challenges_until_one_decides() {
     let challenge = text(&pending["challenges"][0]["url"]).to_owned();
     let read = member.read(&challenge).await;
     assert_eq!(body(&read)["status"], "pending", "reading starts nothing");
-    assert_eq!(read.links("up"), [url.clone()]);
+    assert_eq!(read.links("up"), std::slice::from_ref(&url));
     for payload in [&b"[]"[..], b"null", b"1"] {
         refused(&member.send(&challenge, payload).await, 400, "malformed");
     }

@@ -200,7 +200,9 @@ async fn carried_out(
         Command::ResumeOrganisation => {
             shown(&authority.resume_organisation(name, object(app, request).await?, now).await?)
         }
-        Command::CreateInvitation => shown(&authority.create_invitation(name, invitation(app, request).await?, now).await?),
+        Command::CreateInvitation => {
+            shown(&authority.create_invitation(name, invitation(app, request).await?, now).await?)
+        }
         Command::ListInvitations => {
             let organisation = query.needed("organisation")?;
             shown(&authority.list_invitations(&organisation, query.value("after")?).await?)
