@@ -11,6 +11,7 @@ use std::time::Duration;
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 use sled::{Db, IVec, Tree};
 
+use super::committer::groups;
 use super::format::{OpenError, at, sync_directory};
 use super::group::Rows;
 use super::survey::{self, Survey};
@@ -84,13 +85,35 @@ impl Handle {
         let mark = watermark.read();
         let length = fs::metadata(path.join("db")).map_err(at(&path))?.len();
         let survey = survey::last_group(&path).map_err(at(&path))?;
-        if let Some(what) = loss(&survey, mark, length) {
-            return Err(damaged(what));
+        match loss(&survey, mark, length) {
+            None => {}
+            Some(Loss::Certain(what)) => return Err(damaged(what)),
+            Some(Loss::Suspected(what)) if !Self::holds_on_a_copy(dir, cache_bytes, mark.group)? => {
+                return Err(damaged(what));
+            }
+            Some(Loss::Suspected(what)) => {
+                tracing::warn!(what, "the log looked so, and a copy of it holds everything that was answered");
+            }
         }
         // sled writes from here on: a snapshot first, behind which there may be no group.
         watermark.write(Mark { opened: mark.group, length, is_closed: false, ..mark }).map_err(at(dir))?;
         watermark.sync().map_err(at(dir))?;
         Self::open_with_sled(dir, cache_bytes, false)
+    }
+
+    /// Whether sled finds group `answered` in a copy of the database: the survey reads the log without all that sled knows
+    /// of it, and sled itself may change what it opens.
+    fn holds_on_a_copy(dir: &Path, cache_bytes: u64, answered: u64) -> Result<bool, OpenError> {
+        let check = dir.join("check");
+        let copied = || {
+            let _ = fs::remove_dir_all(&check);
+            copy_directory(&dir.join("store"), &check.join("store"))
+        };
+        copied().map_err(at(&check))?;
+        // Whatever keeps sled from opening the copy would keep it from opening the database.
+        let found = Self::open_with_sled(&check, cache_bytes, false).ok().and_then(|copy| groups(&copy).ok());
+        fs::remove_dir_all(&check).map_err(at(&check))?;
+        Ok(found.is_some_and(|found| found >= answered))
     }
 
     fn open_with_sled(dir: &Path, cache_bytes: u64, create: bool) -> Result<Self, OpenError> {
@@ -178,18 +201,44 @@ impl Handle {
     }
 }
 
+/// That something which was answered is missing in a log.
+enum Loss {
+    /// Something is damaged or cut off.
+    Certain(String),
+    /// The survey did not find the last group; sled may know where it is.
+    Suspected(String),
+}
+
 /// What is missing in a log, if anything that was answered is.
-fn loss(survey: &Survey, mark: Mark, length: u64) -> Option<String> {
+fn loss(survey: &Survey, mark: Mark, length: u64) -> Option<Loss> {
     // While it is open, sled gives whole segments at the end of the file back.
     let is_cut = length < mark.length && !length.is_multiple_of(SEGMENT as u64);
     if is_cut || (mark.is_closed && length != mark.length) {
-        return Some(format!("store/db has {length} octets, and {} when it was last written", mark.length));
+        let what = format!("store/db has {length} octets, and {} when it was last written", mark.length);
+        return Some(Loss::Certain(what));
+    }
+    if let Some(damage) = &survey.damage {
+        return Some(Loss::Certain(damage.clone()));
     }
     match survey.last_group {
-        Some(group) if group < mark.group => Some(missing(group, mark.group)),
-        None if mark.opened < mark.group => Some(missing(mark.opened, mark.group)),
-        Some(_) | None => survey.damage.clone(),
+        Some(group) if group < mark.group => Some(Loss::Suspected(missing(group, mark.group))),
+        None if mark.opened < mark.group => Some(Loss::Suspected(missing(mark.opened, mark.group))),
+        Some(_) | None => None,
     }
+}
+
+fn copy_directory(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_directory(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
 }
 
 /// How missing commits are told.
