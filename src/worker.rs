@@ -107,10 +107,15 @@ impl Worker {
         let mut changes = self.authority.store().changes();
         let mut tasks = Tasks::new(self.settings.validations, self.settings.issuances);
         let mut tidied = tokio::time::Instant::now();
+        let mut resumed: Option<tokio::time::Instant> = None;
         while !*stop.borrow() {
             changes.mark_unchanged();
-            if let Err(error) = self.begin_due(&mut tasks).await {
-                tracing::warn!(%error, "the worker cannot see what is unfinished");
+            // What was prepared and not signed waits for a key, not for a commit: looked for at the start and now and then.
+            let resume = resumed.is_none_or(|at| at.elapsed() >= self.settings.tick);
+            match self.begin_due(&mut tasks, resume).await {
+                Ok(()) if resume => resumed = Some(tokio::time::Instant::now()),
+                Ok(()) => {}
+                Err(error) => tracing::warn!(%error, "the worker cannot see what is unfinished"),
             }
             if tidied.elapsed() >= TIDY_EVERY && self.begin(&mut tasks, Task::Tidy) {
                 tidied = tokio::time::Instant::now();
@@ -134,8 +139,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Begins everything that is unfinished and not being done.
-    async fn begin_due(&self, tasks: &mut Tasks) -> crate::authority::Result<()> {
+    /// Begins everything that is unfinished and not being done; certificates that were left prepared only with `resume`.
+    async fn begin_due(&self, tasks: &mut Tasks, resume: bool) -> crate::authority::Result<()> {
         let now = self.clock.now();
         if tasks.room_for_validations() > 0 {
             for id in self.authority.validations_due(now, 2 * self.settings.validations).await? {
@@ -145,13 +150,15 @@ impl Worker {
         if !self.clock_is_sound(now).await? {
             return Ok(());
         }
-        if tasks.room_for_issuances() > 0 {
+        if resume && tasks.room_for_issuances() > 0 {
             for prepared in self.authority.certificates_prepared(2 * self.settings.issuances).await? {
                 // What this process prepared is still on its way, unless its task has ended without success.
                 if !tasks.is_running(&Task::Issue(prepared.order)) {
                     self.begin(tasks, Task::Resume(prepared.id));
                 }
             }
+        }
+        if tasks.room_for_issuances() > 0 {
             for id in self.authority.orders_processing(2 * self.settings.issuances).await? {
                 self.begin(tasks, Task::Issue(id));
             }
