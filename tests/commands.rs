@@ -1,53 +1,34 @@
 //! The program as operators and officers call it: what each command prints, and its exit status.
 
+mod processes;
+
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
+use processes::{SOTE_ACME, Said, eventually};
 use sote_acme::commands::hierarchy::create_tls;
 use sote_acme::signer::NewKey;
 use sote_acme::time::{Clock as _, SystemClock};
 use sote_acme::x509::AlternativeName;
 use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_sote-acme");
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
 
-/// What a finished command said.
-struct Said {
-    status: i32,
-    out: String,
-    error: String,
-}
-
 fn run(directory: &Path, arguments: &[&str]) -> Said {
-    let output = Command::new(PROGRAM)
-        .args(arguments)
-        .current_dir(directory)
-        .env_remove("SOTE_ACME_ADMIN_SOCKET")
-        .output()
-        .expect("the program starts");
-    Said {
-        status: output.status.code().expect("it was not killed"),
-        out: String::from_utf8(output.stdout).unwrap(),
-        error: String::from_utf8(output.stderr).unwrap(),
-    }
+    let mut command = Command::new(SOTE_ACME);
+    Said::by(command.args(arguments).current_dir(directory).env_remove("SOTE_ACME_ADMIN_SOCKET"))
 }
 
 #[track_caller]
 fn done(directory: &Path, arguments: &[&str]) -> String {
-    let said = run(directory, arguments);
-    assert_eq!(said.status, 0, "{arguments:?}: {}{}", said.out, said.error);
-    said.out
+    run(directory, arguments).done()
 }
 
 #[track_caller]
 fn refused(directory: &Path, arguments: &[&str], status: i32) -> String {
-    let said = run(directory, arguments);
-    assert_eq!(said.status, status, "{arguments:?}: {}{}", said.out, said.error);
-    said.error
+    run(directory, arguments).refused(status)
 }
 
 /// A server process, ended with its test.
@@ -63,7 +44,7 @@ impl Drop for Process {
 impl Process {
     fn start(directory: &Path, arguments: &[&str], log: &str) -> Self {
         let log = fs::File::create(directory.join(log)).unwrap();
-        let child = Command::new(PROGRAM)
+        let child = Command::new(SOTE_ACME)
             .args(arguments)
             .current_dir(directory)
             .stdin(Stdio::null())
@@ -82,23 +63,12 @@ impl Process {
     /// Stops it as a service manager does; its exit status.
     fn stopped(mut self) -> Option<i32> {
         self.signal("-TERM");
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(60) {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("the server did not stop");
-    }
-}
-
-#[track_caller]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::sleep(Duration::from_millis(50));
+        let mut ended = None;
+        eventually("the server stops", || {
+            ended = self.0.try_wait().unwrap();
+            ended.is_some()
+        });
+        ended.and_then(|status| status.code())
     }
 }
 
@@ -278,75 +248,4 @@ fn a_hangup_reads_the_certificate_and_the_level_again_and_survives_what_is_wrong
     eventually("the certificate stays", || log("the certificate of the ACME listener stays as it was"));
     done(path, &["status", "--socket", "admin.sock"]);
     assert_eq!(server.stopped(), Some(0));
-}
-
-/// The values of a trial server's `dev.env`.
-fn environment(directory: &Path) -> std::collections::BTreeMap<String, String> {
-    let text = fs::read_to_string(directory.join("dev.env")).unwrap();
-    text.lines().map(|line| line.split_once('=').unwrap()).map(|(name, value)| (name.into(), value.into())).collect()
-}
-
-fn trial(directory: &Path, arguments: &[&str]) -> Process {
-    let free = ["--listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0"];
-    let process = Process::start(directory, &[&["dev", "--dir", "trial"], &free[..], arguments].concat(), "log");
-    eventually("the trial server is ready", || directory.join("trial/dev.env").exists());
-    process
-}
-
-#[test]
-fn a_trial_server_says_where_it_is_and_is_found_again_at_its_next_start() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path();
-    let first = trial(path, &["--public-listen", "127.0.0.1:0"]);
-    let known = environment(&path.join("trial"));
-    for name in [
-        "SOTE_ACME_DIRECTORY",
-        "SOTE_ACME_ORGANISATION_DIRECTORY",
-        "SOTE_ACME_TLS_ROOT",
-        "SOTE_ACME_ISSUER_ROOT",
-        "SOTE_ACME_ALT_ROOT",
-        "SOTE_ACME_TEST_ISSUER_ROOT",
-        "SOTE_ACME_EAB_KID",
-        "SOTE_ACME_EAB_HMAC_KEY",
-        "SOTE_ACME_ADMIN_SOCKET",
-        "SOTE_ACME_PID",
-    ] {
-        assert!(known.get(name).is_some_and(|value| !value.is_empty()), "{name} in {known:?}");
-    }
-    assert_eq!(known["SOTE_ACME_PID"], first.0.id().to_string());
-    for file in ["SOTE_ACME_TLS_ROOT", "SOTE_ACME_ISSUER_ROOT", "SOTE_ACME_ALT_ROOT"] {
-        assert!(fs::read_to_string(PathBuf::from(&known[file])).unwrap().contains("BEGIN CERTIFICATE"), "{file}");
-    }
-    let error = refused(path, &["dev", "--dir", "trial", "--listen", "127.0.0.1:0"], 1);
-    assert!(error.contains("running") && error.contains("--dir"), "{error}");
-    assert_eq!(first.stopped(), Some(0));
-    assert!(!path.join("trial/dev.env").exists(), "whoever finds dev.env takes the server for running");
-
-    let error = refused(
-        path,
-        &[
-            "dev",
-            "--dir",
-            "trial",
-            "--listen",
-            "127.0.0.1:0",
-            "--public-listen",
-            "127.0.0.1:1",
-            "--dns-listen",
-            "127.0.0.1:0",
-        ],
-        1,
-    );
-    let address = known["SOTE_ACME_PUBLIC_URL"].trim_start_matches("http://").to_owned();
-    assert!(error.contains(&format!("--public-listen {address}")), "{error}");
-
-    let second = trial(path, &["--public-listen", &address]);
-    let again = environment(&path.join("trial"));
-    for name in ["SOTE_ACME_EAB_KID", "SOTE_ACME_EAB_HMAC_KEY", "SOTE_ACME_PUBLIC_URL", "SOTE_ACME_ISSUER_ROOT"] {
-        assert_eq!(again[name], known[name], "{name}");
-    }
-    // Both officers of a trial are whoever started it, each by a socket.
-    let status = |socket: &str| done(path, &["status", "--socket", &format!("trial/{socket}")]);
-    assert!(status("admin.sock").contains("officer-1") && status("officer-2.sock").contains("officer-2"));
-    assert_eq!(second.stopped(), Some(0));
 }

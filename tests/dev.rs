@@ -1,119 +1,25 @@
 //! `sote-acme dev` as a process: what it writes, what it refuses, what survives a restart and a kill.
 
-use std::collections::{BTreeMap, HashSet};
+mod processes;
+
+use std::collections::HashSet;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use processes::{Dev, PATIENCE, SOTE_ACME, Said, place};
 use sote_acme::acme::challenge_type::ChallengeType;
 use sote_acme::acme::jws_algorithm::JwsAlgorithm;
 use sote_acme::acme::jws_signing::AccountKey;
 use sote_acme::acme::status::AuthorizationStatus;
-use sote_acme::client::{Account, Client, ExternalAccount, HttpVersion, OrderRequest, Registration, Transport};
-use tempfile::TempDir;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_sote-acme");
-/// Longer than any start takes on a machine that does much else at the same time.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A `dev` process; it is killed when it is dropped.
-struct Dev {
-    process: Child,
-    directory: PathBuf,
-    values: BTreeMap<String, String>,
-}
-
-impl Dev {
-    /// Starts it on free ports and waits until it is ready.
-    fn start(directory: &Path, further: &[&str]) -> Self {
-        Dev::start_with(directory, &["--public-listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0"], further)
-    }
-
-    fn start_with(directory: &Path, addresses: &[&str], further: &[&str]) -> Self {
-        let mut process = command(directory, addresses, further)
-            .stdout(fs::File::create(directory.with_extension("out")).unwrap())
-            .stderr(fs::File::create(directory.with_extension("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let file = directory.join("dev.env");
-        let begun = Instant::now();
-        // One that a killed server left behind names another process.
-        let own = format!("SOTE_ACME_PID={}\n", process.id());
-        while !fs::read_to_string(&file).is_ok_and(|text| text.contains(&own)) {
-            let ended = process.try_wait().unwrap();
-            let log = || fs::read_to_string(directory.with_extension("log")).unwrap();
-            assert!(ended.is_none(), "it ended with {ended:?}: {}", log());
-            assert!(begun.elapsed() < PATIENCE, "it did not become ready: {}", log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let values = fs::read_to_string(&file).unwrap();
-        let values = values.lines().map(|line| line.split_once('=').unwrap());
-        let values = values.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Dev { process, directory: directory.to_owned(), values }
-    }
-
-    fn value(&self, name: &str) -> &str {
-        self.values.get(name).unwrap_or_else(|| panic!("dev.env has no {name}: {:?}", self.values))
-    }
-
-    fn transport(&self) -> Transport {
-        let root = fs::read(self.value("SOTE_ACME_TLS_ROOT")).unwrap();
-        Transport::trusting(&root, HttpVersion::Http1).unwrap()
-    }
-
-    fn get(&self, url: &str) -> (u16, Vec<u8>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let answer = runtime.block_on(async { self.transport().get(url).await.unwrap() });
-        (answer.status, answer.body.to_vec())
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
-    }
-
-    /// Ends it and returns whether that was its success.
-    fn ended_by(mut self, signal: &str) -> bool {
-        self.signal(signal);
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                return status.success();
-            }
-            assert!(begun.elapsed() < PATIENCE, "it does not end");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn command(directory: &Path, addresses: &[&str], further: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.args(["dev", "--listen", "127.0.0.1:0", "--dir"]).arg(directory).args(addresses).args(further);
-    command.stdin(Stdio::null());
-    command
-}
+use sote_acme::client::{Account, Client, ExternalAccount, OrderRequest, Registration};
 
 fn refused(directory: &Path, addresses: &[&str], further: &[&str]) -> String {
-    let Output { status, stderr, .. } = command(directory, addresses, further).output().unwrap();
-    assert!(!status.success());
-    String::from_utf8(stderr).unwrap()
-}
-
-fn place() -> (TempDir, PathBuf) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("dev");
-    (directory, path)
+    Said::by(&mut Dev::command(directory, addresses, further)).refused(1)
 }
 
 #[test]
@@ -126,7 +32,11 @@ fn dev_env_names_everything_that_clients_need_once_the_server_is_ready() {
         assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"), "{name}");
     }
     assert!(fs::metadata(dev.value("SOTE_ACME_ADMIN_SOCKET")).unwrap().mode() & 0o777 == 0o660);
-    assert!(directory.join("officer-2.sock").exists());
+    // Both officers of a trial are whoever started it, each by a socket.
+    for (socket, officer) in [("admin.sock", "officer-1"), ("officer-2.sock", "officer-2")] {
+        let status = Said::by(Command::new(SOTE_ACME).args(["status", "--socket"]).arg(directory.join(socket))).done();
+        assert!(status.contains(officer), "{status}");
+    }
     assert!(dev.value("SOTE_ACME_EAB_KID").starts_with("k1_"));
     assert!(dev.value("SOTE_ACME_EAB_HMAC_KEY").len() >= 43, "at least 32 octets");
 
@@ -235,6 +145,10 @@ fn a_port_that_is_taken_is_told_with_the_flag() {
     let refusal = refused(&directory, &["--public-listen", &address, "--dns-listen", "127.0.0.1:0"], &[]);
     assert!(refusal.contains(&address) && refusal.contains("--public-listen"), "{refusal}");
     assert!(!directory.join("keys").exists(), "nothing was made for an address that cannot be had");
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refusal = refused(&directory, &["--public-listen", "127.0.0.1:0", "--dns-listen", &address], &[]);
+    assert!(refusal.contains(&address) && refusal.contains("--dns-listen"), "{refusal}");
     // The directory can be used afterwards.
     drop(Dev::start(&directory, &[]));
 }
@@ -320,16 +234,10 @@ fn a_root_s_next_list_is_served_after_sighup() {
     let (_place, directory) = place();
     let dev = Dev::start(&directory, &[]);
     let file = |name: &str| directory.join(name);
-    let signed = Command::new(PROGRAM)
-        .args(["root-crl", "--certificate"])
-        .arg(file("certificates/trial-root.pem"))
-        .arg("--key")
-        .arg(file("keys/trial-root.key"))
-        .arg("--crl")
-        .arg(file("certificates/trial-root.crl"))
-        .output()
-        .unwrap();
-    assert!(signed.status.success(), "{signed:?}");
+    let mut sign = Command::new(SOTE_ACME);
+    sign.args(["root-crl", "--certificate"]).arg(file("certificates/trial-root.pem"));
+    sign.arg("--key").arg(file("keys/trial-root.key")).arg("--crl").arg(file("certificates/trial-root.crl"));
+    Said::by(&mut sign).done();
     let served = || {
         let (_, crl) = dev.get(&format!("{}/crl/trial-root/0.crl", dev.value("SOTE_ACME_PUBLIC_URL")));
         sote_acme::x509::Crl::parse(&crl).unwrap().number()

@@ -67,7 +67,13 @@ impl ExternalAccount {
     /// # Errors
     /// `Local` if the MAC key is shorter than the algorithm's hash.
     pub fn binding(&self, key: &AccountKey, url: &str) -> Result<Value> {
-        key.bind_external(self.algorithm, &self.kid, &self.mac_key, url).map_err(cannot_sign)
+        let unusable = |error: SigningError| {
+            let (length, name) = (self.mac_key.len(), self.algorithm.name());
+            Error::local(format!(
+                "the MAC key of the external account, {length} octets, does not do for {name}: {error}"
+            ))
+        };
+        key.bind_external(self.algorithm, &self.kid, &self.mac_key, url).map_err(unusable)
     }
 }
 
