@@ -103,6 +103,8 @@ ids! {
     InvitationId,
     /// A mandate.
     MandateId,
+    /// An event of an organisation.
+    EventId,
     /// A page on which an account's holder agrees to changed terms of service.
     TermsPageId,
     /// One run of the process.

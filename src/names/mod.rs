@@ -15,8 +15,8 @@ mod zone;
 pub use business_id::{BusinessId, OrganisationIdentifier};
 pub use dns_name::DnsName;
 pub use id::{
-    AccountId, AuthorizationId, BootId, CertificateId, ChallengeId, InvitationId, MandateId, OrderId, OrganisationId,
-    TermsPageId,
+    AccountId, AuthorizationId, BootId, CertificateId, ChallengeId, EventId, InvitationId, MandateId, OrderId,
+    OrganisationId, TermsPageId,
 };
 pub use oid::UnitOid;
 pub use profile_name::{IssuerName, ProfileName};

@@ -9,10 +9,11 @@ use crate::acme::jwk::Thumbprint;
 use crate::model::audit::AuditEntry;
 use crate::model::{
     Account, Authorization, BlockedKey, Certificate, CertificateDer, ChallengeProgress, Invitation, Mandate,
-    Membership, MembershipState, Order, Organisation, Progress, Publication, Register, Stage, TermsPage, UnitRow,
+    Membership, MembershipState, Order, Organisation, OrganisationEvent, Progress, Publication, Register, Stage,
+    TermsPage, UnitRow,
 };
 use crate::names::{
-    AccountId, AuthorizationId, BusinessId, CertificateId, InvitationId, IssuerName, MandateId, OrderId,
+    AccountId, AuthorizationId, BusinessId, CertificateId, EventId, InvitationId, IssuerName, MandateId, OrderId,
     OrganisationId, SerialNumber, TermsPageId, UnitOid,
 };
 
@@ -54,6 +55,8 @@ indexes! {
     InvitationsByOrganisation = "invitations-by-organisation",
     /// Mandates by organisation.
     MandatesByOrganisation = "mandates-by-organisation",
+    /// Events by organisation.
+    EventsByOrganisation = "events-by-organisation",
     /// Accounts that no external binding brought, by last change: candidates for removal.
     UnboundAccounts = "unbound-accounts",
     /// Orders by account, but for failed ones.
@@ -209,6 +212,12 @@ impl Indexed for Invitation {
 impl Indexed for Mandate {
     fn entries(&self) -> Vec<Entry> {
         vec![Entry::listed(Index::MandatesByOrganisation, self.organisation.as_bytes(), self.id.as_bytes())]
+    }
+}
+
+impl Indexed for OrganisationEvent {
+    fn entries(&self) -> Vec<Entry> {
+        vec![Entry::listed(Index::EventsByOrganisation, self.organisation.as_bytes(), self.id.as_bytes())]
     }
 }
 
@@ -369,6 +378,7 @@ json_record!(Membership, Membership, AccountId, |id| id.as_bytes().to_vec(), |r|
 json_record!(Organisation, Organisation, OrganisationId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
 json_record!(Invitation, Invitation, InvitationId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
 json_record!(Mandate, Mandate, MandateId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
+json_record!(OrganisationEvent, Event, EventId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
 json_record!(Order, Order, OrderId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
 json_record!(Authorization, Authorization, AuthorizationId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
 json_record!(Certificate, Certificate, CertificateId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));

@@ -23,6 +23,8 @@ pub enum Kind {
     Invitation,
     /// Mandates, by mandate id.
     Mandate,
+    /// What happened to organisations, by event id.
+    Event,
     /// Orders, by order id.
     Order,
     /// Authorizations with their challenges, by authorization id.
@@ -45,7 +47,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 17] = [
         Kind::Account,
         Kind::Membership,
         Kind::Organisation,
@@ -53,6 +55,7 @@ impl Kind {
         Kind::Register,
         Kind::Invitation,
         Kind::Mandate,
+        Kind::Event,
         Kind::Order,
         Kind::Authorization,
         Kind::Certificate,
@@ -74,6 +77,7 @@ impl Kind {
             Kind::Register => "register",
             Kind::Invitation => "invitation",
             Kind::Mandate => "mandate",
+            Kind::Event => "event",
             Kind::Order => "order",
             Kind::Authorization => "authorization",
             Kind::Certificate => "certificate",
