@@ -128,7 +128,8 @@ impl Authority {
             let Some(challenge) = authorization.challenge(id) else { return Err(Refusal::NotFound.into()) };
             // RFC 8555 §8.1: the key authorization names the account's key as it is now.
             let expected = KeyAuthorization::new(challenge.kind.token(), &facts.account.key.thumbprint());
-            let Some(answered) = authorization.answered(id, expected.as_str().to_owned(), now)? else {
+            let attempts = self.settings.attempts;
+            let Some(answered) = authorization.answered(id, expected.as_str().to_owned(), attempts, now)? else {
                 return Ok(Attempt::Done(authorization.record));
             };
             let mut changes = facts.expected();

@@ -170,6 +170,22 @@ impl Attempts {
     }
 }
 
+impl ChallengeProgress {
+    /// The same with the next attempt due earlier; `None` if it is not being validated, or the attempt is due already.
+    // RFC 8555 §8.2: who answers again asks for a retry. It comes no sooner than the first pause after the last attempt, so that
+    // answers bring no attempt more than there would be, and none while one runs.
+    fn sooner(&self, attempts: Attempts, now: Timestamp) -> Option<ChallengeProgress> {
+        let ChallengeProgress::Processing { since, due, key_authorization, failures } = self else { return None };
+        let earliest = failures.last().map_or(now, |last| last.at.plus(attempts.first_pause)).max(now);
+        (*due > earliest).then(|| ChallengeProgress::Processing {
+            since: *since,
+            due: earliest,
+            key_authorization: key_authorization.clone(),
+            failures: failures.clone(),
+        })
+    }
+}
+
 impl Challenge {
     /// The status on the wire.
     pub fn status(&self) -> ChallengeStatus {
@@ -247,17 +263,19 @@ impl Authorization {
         })
     }
 
-    /// The authorization with the challenge answered; `None` if there is nothing to change: the challenge is already being
-    /// validated or has ended, so that many answers at once start one validation.
+    /// The authorization with the challenge answered; `None` if there is nothing to change: an attempt is running or due, or the
+    /// challenge has ended, so that many answers at once start one validation.
     pub fn answered(
         &self,
         id: ChallengeId,
         key_authorization: String,
+        attempts: Attempts,
         now: Timestamp,
     ) -> Result<Option<Authorization>, Refusal> {
         let Some(challenge) = self.challenge(id) else { return Ok(None) };
         if challenge.status() != ChallengeStatus::Pending {
-            return Ok(None);
+            let sooner = challenge.progress.sooner(attempts, now);
+            return Ok(sooner.map(|progress| self.with_progress(id, progress)));
         }
         if self.status(now) != AuthorizationStatus::Pending {
             return Err(Refusal::AuthorizationEnded { status: self.status(now) });
@@ -363,7 +381,7 @@ mod tests {
     }
 
     fn answered() -> Authorization {
-        authorization().answered(HTTP, "token.thumb".into(), NOW).unwrap().unwrap()
+        authorization().answered(HTTP, "token.thumb".into(), ATTEMPTS, NOW).unwrap().unwrap()
     }
 
     fn evidence() -> Evidence {
@@ -375,13 +393,31 @@ mod tests {
     }
 
     #[test]
-    fn a_second_answer_changes_nothing() {
-        assert_eq!(answered().answered(HTTP, "token.thumb".into(), NOW.plus(1)), Ok(None));
+    fn a_second_answer_changes_nothing_while_the_first_attempt_runs() {
+        assert_eq!(answered().answered(HTTP, "token.thumb".into(), ATTEMPTS, NOW.plus(1)), Ok(None));
+    }
+
+    #[test]
+    fn an_answer_between_two_attempts_brings_the_next_one_forward_to_the_end_of_the_first_pause() {
+        let again = |authorization: &Authorization, now| {
+            authorization.answered(HTTP, "token.thumb".into(), ATTEMPTS, now).unwrap()
+        };
+        let first = answered().attempt_failed(HTTP, problem(), ATTEMPTS, NOW);
+        assert_eq!(again(&first, NOW.plus(1)), None, "the first pause is the shortest");
+        let second = first.attempt_failed(HTTP, problem(), ATTEMPTS, NOW.plus(2));
+        assert_eq!(second.due(), Some(NOW.plus(6)));
+        let sooner = again(&second, NOW.plus(3)).unwrap();
+        assert_eq!(sooner.due(), Some(NOW.plus(4)));
+        assert_eq!(sooner.challenge(HTTP).unwrap().error(), second.challenge(HTTP).unwrap().error());
+        assert_eq!(again(&second, NOW.plus(5)).unwrap().due(), Some(NOW.plus(5)));
+        assert_eq!(again(&sooner, NOW.plus(3)), None, "many answers are one");
+        assert_eq!(again(&second, NOW.plus(6)), None, "it is due");
     }
 
     #[test]
     fn another_challenge_waits_while_one_is_validated() {
-        assert_eq!(answered().answered(DNS, "token.thumb".into(), NOW), Err(Refusal::OtherChallengeProcessing));
+        let other = answered().answered(DNS, "token.thumb".into(), ATTEMPTS, NOW);
+        assert_eq!(other, Err(Refusal::OtherChallengeProcessing));
     }
 
     #[test]
@@ -389,7 +425,7 @@ mod tests {
         let valid = answered().proved(HTTP, evidence(), NOW.plus(50), NOW.plus(1));
         assert_eq!(valid.status(NOW.plus(49)), AuthorizationStatus::Valid);
         assert_eq!(valid.status(NOW.plus(50)), AuthorizationStatus::Expired);
-        assert!(valid.answered(DNS, String::new(), NOW.plus(2)).is_err());
+        assert!(valid.answered(DNS, String::new(), ATTEMPTS, NOW.plus(2)).is_err());
     }
 
     #[test]

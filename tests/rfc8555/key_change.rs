@@ -9,7 +9,7 @@ use sote_acme::acme::status::OrderStatus;
 use sote_acme::client::{Account, Response};
 use sote_acme::names::base64url;
 
-use crate::support::judge::{denied, problem, refused};
+use crate::support::judge::{denied, refused};
 use crate::support::{Ca, key};
 
 /// An inner JWS of which each part can be put otherwise, signed by `key`.
@@ -103,20 +103,13 @@ async fn each_broken_part_of_a_key_change_is_refused_and_changes_nothing() {
     with_header["header"] = json!({});
     wrong.push(with_header);
     for wrong in wrong {
-        let answer = change(&ca, &account, wrong.clone()).await;
-        let refusal = problem(&answer);
-        assert!(
-            matches!((answer.status, refusal.name()), (400, Some("malformed")) | (403, Some("unauthorized"))),
-            "{wrong}: {refusal}"
-        );
+        refused(change(&ca, &account, wrong).await, 400, "malformed");
     }
     for (algorithm, kind) in
         [("none", "badSignatureAlgorithm"), ("HS256", "badSignatureAlgorithm"), ("ES384", "badPublicKey")]
     {
         let forged = inner(&new, &altered(&good_header, "alg", algorithm.into()), &good_payload);
-        let answer = change(&ca, &account, forged).await;
-        let refusal = problem(&answer);
-        assert!(matches!(refusal.name(), Some(name) if name == kind || name == "malformed"), "{algorithm}: {refusal}");
+        refused(change(&ca, &account, forged).await, 400, kind);
     }
     assert!(account.object().await.is_ok());
     assert_eq!(change(&ca, &account, inner(&new, &good_header, &good_payload)).await.status, 200);

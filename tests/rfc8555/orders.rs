@@ -118,10 +118,8 @@ async fn requested_times_are_kept_exactly_or_refused() {
         ("notAfter", "2027-01-01".to_owned()),
     ] {
         let mut order = dns(&["a.test"]);
-        order[name] = time.clone().into();
-        let answer = ordered(&ca, &account, order).await;
-        let problem = problem(&answer);
-        assert!(matches!(answer.status, 400 | 403) && problem.name() == Some("malformed"), "{name} {time}: {problem}");
+        order[name] = time.into();
+        refused(ordered(&ca, &account, order).await, 400, "malformed");
     }
 }
 
@@ -161,14 +159,11 @@ async fn names_are_lower_case_a_labels_with_at_most_one_asterisk_in_front() {
         "xn--a.test",
         "192.0.2.1",
         "::1",
-        "test",
         "a b.test",
         "a.test:80",
         "https://a.test",
     ] {
-        let answer = ordered(&ca, &account, dns(&[name])).await;
-        let problem = problem(&answer);
-        assert!(matches!(problem.name(), Some("malformed" | "rejectedIdentifier")), "{name}: {problem}");
+        refused(ordered(&ca, &account, dns(&[name])).await, 400, "malformed");
     }
     let order = ca.order(&account, &["XN--MNCHEN-3YA.TEST"]).await;
     assert_eq!(order.object().identifiers[0].value, "xn--mnchen-3ya.test");

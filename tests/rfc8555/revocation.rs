@@ -140,7 +140,7 @@ async fn only_the_reasons_of_a_holder_are_accepted() {
     ] {
         let answer = revoking(&ca, &account, json!({ "certificate": certificate, "reason": reason })).await;
         let problem = refused(answer, 400, "badRevocationReason");
-        assert!(problem.detail.chars().any(|c| c.is_ascii_digit()) || !problem.detail.is_empty());
+        assert!(["0", "1", "3", "4", "5"].iter().all(|code| problem.detail.contains(code)), "{problem}");
     }
     assert!(ca.is_good(&issued.chain, "a.test").await);
     for reason in [1, 3, 4, 5] {

@@ -44,7 +44,7 @@ async fn browsers_of_any_origin_may_use_every_resource() {
         assert!(exposed.contains(header), "{exposed}");
     }
     let preflight = ca.request("OPTIONS", &ca.directory().new_order.clone()).await;
-    assert!((200..300).contains(&preflight.status));
+    assert_eq!(preflight.status, 204);
     assert_eq!(preflight.header("access-control-allow-origin"), Some("*"));
     assert!(preflight.header("access-control-allow-methods").unwrap().contains("POST"));
     assert!(preflight.header("access-control-allow-headers").unwrap().to_ascii_lowercase().contains("content-type"));
@@ -174,7 +174,7 @@ async fn errors_say_in_which_language_they_are() {
     headers.insert("accept-language", "tlh, fi;q=0.5".parse().unwrap());
     let url = format!("{}/nothing", ca.base());
     let answer = ca.transport().send(hyper::Method::GET, &url, headers, Default::default()).await.unwrap();
-    assert!(answer.header("content-language").is_some_and(|language| language == "en" || language == "fi"));
+    assert_eq!(answer.header("content-language"), Some("en"), "there is no other language yet");
 }
 
 // T13
@@ -183,9 +183,9 @@ async fn a_body_above_the_limit_is_refused_and_the_server_lives_on() {
     let ca = Ca::start().await;
     let url = ca.directory().new_account.clone();
     let body = vec![b' '; 1 << 20];
+    // The connection may end before the client has read why.
     if let Ok(answer) = ca.transport().post(&url, "application/jose+json", body).await {
-        assert!(matches!(answer.status, 400 | 413), "{}", answer.status);
-        problem(&answer);
+        refused(answer, 413, "malformed");
     }
     ca.account().await;
 }
@@ -355,7 +355,7 @@ async fn a_signature_that_does_not_verify_is_malformed() {
             octets[middle] ^= 1;
             jws.insert(name.to_owned(), base64url::encode(&octets).into());
         });
-        problem(&request.send(&ca).await);
+        refused(request.send(&ca).await, 400, "malformed");
     }
     let by_another = ca.forged(&account, account.url()).await.signed_by(&key());
     refused(by_another.send(&ca).await, 400, "malformed");
@@ -451,13 +451,10 @@ async fn a_jwk_with_a_private_part_is_refused() {
     for name in ["d", "p", "q", "dp", "dq", "qi", "k"] {
         let mut jwk = key.jwk().to_json();
         jwk[name] = "AQAB".into();
-        let answer = ca.forged_by_key(&key, &url).await.header("jwk", jwk).send(&ca).await;
-        let problem = problem(&answer);
-        assert!(matches!(problem.name(), Some("badPublicKey" | "malformed")), "{problem}");
+        refused(ca.forged_by_key(&key, &url).await.header("jwk", jwk).send(&ca).await, 400, "badPublicKey");
     }
     let symmetric = json!({ "kty": "oct", "k": "AQAB" });
-    let answer = ca.forged_by_key(&key, &url).await.header("jwk", symmetric).send(&ca).await;
-    assert!(matches!(problem(&answer).name(), Some("badPublicKey" | "badSignatureAlgorithm")));
+    refused(ca.forged_by_key(&key, &url).await.header("jwk", symmetric).send(&ca).await, 400, "badPublicKey");
 }
 
 // J27
@@ -503,7 +500,7 @@ async fn directory_and_new_nonce_take_get_and_post_as_get() {
     assert!(directory.header("replay-nonce").is_some());
     assert_eq!(directory.json::<Value>().unwrap(), ca.get(ca.client().directory_url()).await.json::<Value>().unwrap());
     let nonce = account.fetch(&ca.directory().new_nonce.clone()).await.unwrap();
-    assert!(matches!(nonce.status, 200 | 204));
+    assert_eq!(nonce.status, 204);
     assert!(nonce.header("replay-nonce").is_some());
 }
 
@@ -519,25 +516,35 @@ async fn what_belongs_to_another_account_looks_exactly_like_nothing() {
     let urls = [
         owner.url(),
         &object.orders,
+        &format!("{}?cursor=AAAAAAAAAAAAAAAAAAAAAA", object.orders),
         issued.order.url(),
         &issued.order.object().finalize,
         &authorization,
         &challenge,
         issued.chain.url(),
+        &issued.chain.alternates()[0],
+        &format!("{}/99", issued.chain.url()),
     ];
     let nothing = format!("{}/acme/nothing", ca.base());
-    for url in urls {
-        if *url != issued.order.object().finalize {
-            let theirs = ca.forged(&stranger, url).await.payload_octets(b"").send(&ca).await;
-            let unknown = ca.forged(&stranger, &nothing).await.payload_octets(b"").send(&ca).await;
-            assert_eq!(shape(&theirs), shape(&unknown), "{url}");
-            assert_eq!(refused(theirs, 404, "malformed"), refused(unknown, 404, "malformed"), "{url}");
-        }
-        // Whatever the request says, it does not tell an existing resource from one that never was.
-        for payload in [&b""[..], b"{}", br#"{"status":"deactivated"}"#, br#"{"csr":"MAA"}"#] {
-            let theirs = ca.forged(&stranger, url).await.payload_octets(payload).send(&ca).await;
-            let never = ca.forged(&stranger, &with_another_id(url)).await.payload_octets(payload).send(&ca).await;
-            assert_eq!((shape(&theirs), problem(&theirs)), (shape(&never), problem(&never)), "{url}");
+    let payloads: [&[u8]; 8] = [
+        b"",
+        b"{}",
+        b"[]",
+        b"{",
+        br#"{"status":"deactivated"}"#,
+        br#"{"status":1}"#,
+        br#"{"csr":"MAA"}"#,
+        br#"{"contact":["tel:1"]}"#,
+    ];
+    for payload in payloads {
+        let asked = async |url: &str| ca.forged(&stranger, url).await.payload_octets(payload).send(&ca).await;
+        let unknown = asked(&nothing).await;
+        let looks = (shape(&unknown), unknown.body.clone());
+        refused(unknown, 404, "malformed");
+        for url in urls {
+            for answer in [asked(url).await, asked(&with_another_id(url)).await] {
+                assert_eq!((shape(&answer), answer.body), looks, "{url} {}", String::from_utf8_lossy(payload));
+            }
         }
     }
     assert_eq!(owner.object().await.unwrap().status, sote_acme::acme::status::AccountStatus::Valid);
@@ -583,6 +590,8 @@ async fn an_empty_object_is_no_post_as_get() {
     let order = ca.order(&account, &["a.test"]).await;
     let answer = ca.forged(&account, order.url()).await.payload(json!({})).send(&ca).await;
     refused(answer, 400, "malformed");
+    let certificate = ca.issue(&account, &["a.test"]).await.chain.url().to_owned();
+    refused(ca.forged(&account, &certificate).await.payload(json!({})).send(&ca).await, 400, "malformed");
 }
 
 // T06: HAProxy sends every request so.

@@ -6,9 +6,10 @@ use sote_acme::authority::officers::invitations::{CreateInvitation, RevokeInvita
 use sote_acme::authority::officers::organisations::{AddOrganisation, Suspend};
 use sote_acme::client::{Account, ExternalAccount};
 use sote_acme::model::{Language, Order, Role, UnitRow};
-use sote_acme::names::{BusinessId, OrderId, Zone};
+use sote_acme::names::{AuthorizationId, BusinessId, OrderId, Zone};
 use sote_acme::register;
 use sote_acme::store::Store;
+use sote_acme::time::Timestamp;
 
 use super::Ca;
 
@@ -123,6 +124,12 @@ impl Ca {
         let order = store.get::<Order>(&id).await.unwrap().unwrap();
         let account = self.authority().account(order.account).await.unwrap().unwrap();
         self.authority().order(&account, id, self.now()).await.unwrap().status
+    }
+
+    /// When the next attempt at an authorization is due.
+    pub async fn stored_attempt_due(&self, url: &str) -> Timestamp {
+        let id: AuthorizationId = url.rsplit('/').next().unwrap().parse().unwrap();
+        self.authority().any_authorization(id).await.unwrap().unwrap().due().unwrap()
     }
 
     /// A certificate that nobody here made.

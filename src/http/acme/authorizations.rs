@@ -3,6 +3,7 @@
 use hyper::StatusCode;
 use hyper::header::{LOCATION, RETRY_AFTER};
 
+use super::payload;
 use super::watch::Watch;
 use crate::acme::identifier::RawIdentifier;
 use crate::acme::messages::{
@@ -38,7 +39,10 @@ pub(super) async fn authorization(
     context: &Context,
 ) -> Result<Reply, Error> {
     let account = signed.sender();
-    let deactivate = !signed.is_read() && signed.object::<AuthorizationUpdate>()?.deactivate;
+    let AuthorizationUpdate { deactivate } = match signed.is_read() {
+        true => AuthorizationUpdate::default(),
+        false => payload(signed.object(), app.authority.authorization(account, id)).await?,
+    };
     let authorization = if deactivate {
         app.authority.deactivate_authorization(account, id, context.now).await?
     } else {
@@ -60,7 +64,7 @@ pub(super) async fn challenge(
         app.authority.challenge(account, id).await?
     } else {
         // RFC 8555 §7.5.1: unknown members of an answer are ignored.
-        let ChallengeAnswer {} = signed.object()?;
+        let ChallengeAnswer {} = payload(signed.object(), app.authority.challenge(account, id)).await?;
         app.limiter.admit(Attempt::ChallengeAnswer(account.id))?;
         let mut watch = Watch::begin(app, Kind::Authorization, app.settings.answer_wait);
         let authorization = app.authority.answer_challenge(account, id, context.now).await?;

@@ -17,10 +17,10 @@ pub(super) async fn download(
     id: CertificateId,
     wanted: usize,
 ) -> Result<Reply, Error> {
-    signed.read_only()?;
     let (certificate, der) = app.authority.certificate(signed.sender(), id).await?;
     let chains = app.status.chains(&certificate.issuer);
     let chain = chains.get(wanted).ok_or(Refusal::NotFound)?;
+    signed.read_only()?;
     // RFC 8555 §9.1 and RFC 7468: strict PEM, leaf first, no text and no blank line between certificates.
     let pem: String = std::iter::once(der.as_slice())
         .chain(chain.iter().copied())

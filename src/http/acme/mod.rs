@@ -31,6 +31,7 @@ use super::reply::{Error, Reply};
 use super::request::{self, Arrived};
 use crate::acme::problem::Problem;
 use crate::acme::route::{Door, Route};
+use crate::authority;
 use crate::model::Refusal;
 
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
@@ -142,6 +143,18 @@ async fn unlisted(app: &App, url: &str, request: Arrived, context: &Context) -> 
         presented(app, url, request, context).await?;
     }
     Err(Refusal::NotFound.into())
+}
+
+/// The payload of a request about a resource; `owned` looks whether that is the sender's. What is not looks like nothing, so an
+/// unreadable payload is told to the owner only; who sends a readable one is looked up with the deed itself.
+async fn payload<T, U>(
+    payload: Result<T, Error>,
+    owned: impl Future<Output = authority::Result<U>>,
+) -> Result<T, Error> {
+    if payload.is_err() {
+        owned.await?;
+    }
+    payload
 }
 
 fn preflight(route: &Route) -> Reply {

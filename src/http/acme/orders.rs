@@ -3,6 +3,7 @@
 use hyper::StatusCode;
 use hyper::header::{LOCATION, RETRY_AFTER};
 
+use super::payload;
 use super::watch::Watch;
 use crate::acme::identifier::RawIdentifier;
 use crate::acme::messages::{Finalize, NewOrder, OrderObject, ProgressState, ProgressStep};
@@ -50,8 +51,8 @@ pub(super) async fn order(
     id: OrderId,
     context: &Context,
 ) -> Result<Reply, Error> {
-    signed.read_only()?;
     let view = app.authority.order(signed.sender(), id, context.now).await?;
+    signed.read_only()?;
     Ok(rendered(app, StatusCode::OK, &view, context))
 }
 
@@ -62,7 +63,8 @@ pub(super) async fn finalize(
     id: OrderId,
     context: &Context,
 ) -> Result<Reply, Error> {
-    let Finalize { csr } = signed.object()?;
+    let owned = app.authority.order(signed.sender(), id, context.now);
+    let Finalize { csr } = payload(signed.object(), owned).await?;
     let mut watch = Watch::begin(app, Kind::Order, app.settings.finalize_wait);
     app.authority.finalize(signed.sender(), id, &csr, context.now).await?;
     let view = processed(app, signed.sender(), id, &mut watch).await?;
