@@ -1,7 +1,10 @@
 //! The wire: what RFC 8555 and its extensions put into requests and answers. Server and client share it, so nothing here
 //! knows a record, a store or a clock. Start with [`jws`] for a request's way in, with [`messages`] for its content.
 
+pub mod authority_token;
+pub mod card_signature;
 pub mod challenge_type;
+pub mod compact;
 pub mod external_account;
 mod flattened;
 pub mod identifier;

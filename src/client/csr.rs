@@ -113,6 +113,8 @@ pub(super) fn algorithm_identifier(algorithm: SignatureAlgorithm) -> AlgorithmId
         SignatureAlgorithm::EcdsaAsn1(hash) | SignatureAlgorithm::EcdsaFixed(hash) => (ecdsa(hash), None),
         // RFC 4055 §5: the parameters of RSA signatures are NULL.
         SignatureAlgorithm::RsaPkcs1(hash) => (rsa(hash), Some(Any::null())),
+        // No certificate key of this client signs so; RFC 4055 §3.1 takes parameters out of use by leaving them away.
+        SignatureAlgorithm::RsaPss(_) => (rfc5912::ID_RSASSA_PSS, None),
         SignatureAlgorithm::Ed25519 => (rfc8410::ID_ED_25519, None),
     };
     AlgorithmIdentifierOwned { oid, parameters }

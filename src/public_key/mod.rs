@@ -9,7 +9,7 @@ mod signature;
 mod spki_form;
 
 pub use judgement::{KeyFamily, KeyPolicy};
-pub use signature::{BadSignature, Hash, SignatureAlgorithm};
+pub use signature::{BadSignature, Hash, SignatureAlgorithm, fixed_from_asn1};
 
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{

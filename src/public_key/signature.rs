@@ -5,6 +5,8 @@ use aws_lc_rs::signature::{
 };
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
+use der::Decode;
+use der::asn1::UintRef;
 
 use super::{Curve, EcKey, PublicKey, RsaKey};
 
@@ -28,6 +30,8 @@ pub enum SignatureAlgorithm {
     EcdsaAsn1(Hash),
     /// RSASSA-PKCS1-v1_5 (RFC 8017 §8.2), modulus of 2048 to 8192 bits.
     RsaPkcs1(Hash),
+    /// RSASSA-PSS (RFC 8017 §8.1) with MGF1 of the same hash and a salt of its length, modulus of 2048 to 8192 bits.
+    RsaPss(Hash),
     /// Ed25519 (RFC 8032).
     Ed25519,
 }
@@ -67,6 +71,7 @@ pub(super) fn verify(
             ecdsa(key, asn1(key.curve(), hash), message, signature)
         }
         (PublicKey::Rsa(key), SignatureAlgorithm::RsaPkcs1(hash)) => rsa(key, pkcs1(hash), message, signature),
+        (PublicKey::Rsa(key), SignatureAlgorithm::RsaPss(hash)) => rsa(key, pss(hash), message, signature),
         (PublicKey::Ed25519(key), SignatureAlgorithm::Ed25519) => {
             UnparsedPublicKey::new(&lc::ED25519, key.point()).verify(message, signature).map_err(|_| BadSignature)
         }
@@ -121,6 +126,33 @@ fn pkcs1(hash: Hash) -> &'static RsaParameters {
     }
 }
 
+fn pss(hash: Hash) -> &'static RsaParameters {
+    match hash {
+        Hash::Sha256 => &lc::RSA_PSS_2048_8192_SHA256,
+        Hash::Sha384 => &lc::RSA_PSS_2048_8192_SHA384,
+        Hash::Sha512 => &lc::RSA_PSS_2048_8192_SHA512,
+    }
+}
+
+/// RFC 3279 §2.2.3.
+#[derive(der::Sequence)]
+struct EcdsaSignature<'a> {
+    r: UintRef<'a>,
+    s: UintRef<'a>,
+}
+
+/// An ASN.1 ECDSA signature as `r || s` of the curve's length (RFC 7518 §3.4); none if it is no such signature.
+pub fn fixed_from_asn1(curve: Curve, signature: &[u8]) -> Option<Vec<u8>> {
+    let parts = EcdsaSignature::from_der(signature).ok()?;
+    let length = curve.coordinate_length();
+    let mut fixed = Vec::with_capacity(2 * length);
+    for integer in [parts.r.as_bytes(), parts.s.as_bytes()] {
+        fixed.resize(fixed.len() + length.checked_sub(integer.len())?, 0);
+        fixed.extend_from_slice(integer);
+    }
+    Some(fixed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +170,31 @@ mod tests {
         assert!(verify(SignatureAlgorithm::EcdsaAsn1(Hash::Sha256), b"message").is_err());
         assert!(verify(SignatureAlgorithm::EcdsaFixed(Hash::Sha384), b"message").is_err());
         assert!(verify(SignatureAlgorithm::RsaPkcs1(Hash::Sha384), b"message").is_err());
+    }
+
+    #[test]
+    fn an_asn1_signature_reads_the_same_in_its_fixed_form() {
+        let pair = EcdsaKeyPair::generate(&lc::ECDSA_P384_SHA384_ASN1_SIGNING).unwrap();
+        let key = PublicKey::ec(Curve::P384, pair.public_key().as_ref()).unwrap();
+        for _ in 0..300 {
+            let signature = pair.sign(&SystemRandom::new(), b"message").unwrap();
+            let fixed = fixed_from_asn1(Curve::P384, signature.as_ref()).unwrap();
+            assert!(key.verify(SignatureAlgorithm::EcdsaFixed(Hash::Sha384), b"message", &fixed).is_ok());
+        }
+        assert_eq!(fixed_from_asn1(Curve::P256, pair.sign(&SystemRandom::new(), b"m").unwrap().as_ref()), None);
+        assert_eq!(fixed_from_asn1(Curve::P256, &[0x30, 0]), None);
+    }
+
+    #[test]
+    fn a_pss_signature_verifies_as_pss_alone() {
+        let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+        let key: RsaPublicKeyComponents<Vec<u8>> = KeyPair::public_key(&pair).into();
+        let key = PublicKey::rsa(&key.n, &key.e).unwrap();
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign(&lc::RSA_PSS_SHA256, &SystemRandom::new(), b"message", &mut signature).unwrap();
+        assert!(key.verify(SignatureAlgorithm::RsaPss(Hash::Sha256), b"message", &signature).is_ok());
+        assert!(key.verify(SignatureAlgorithm::RsaPss(Hash::Sha384), b"message", &signature).is_err());
+        assert!(key.verify(SignatureAlgorithm::RsaPkcs1(Hash::Sha256), b"message", &signature).is_err());
     }
 
     #[test]

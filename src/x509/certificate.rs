@@ -229,6 +229,11 @@ impl Certificate {
         Some((found.critical, found.extn_value.as_bytes()))
     }
 
+    /// The OIDs of its critical extensions.
+    pub fn critical_extensions(&self) -> impl Iterator<Item = ObjectIdentifier> {
+        self.extensions.iter().filter(|extension| extension.critical).map(|extension| extension.extn_id)
+    }
+
     /// Whether `time` lies within the validity, both ends included.
     pub fn is_valid_at(&self, time: Timestamp) -> bool {
         (self.not_before..=self.not_after).contains(&time)

@@ -8,7 +8,6 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::DistributionPointName;
 use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlNumber, IssuingDistributionPoint};
 
-use super::KeyIdentifier;
 use super::asn1_time::{from_generalized, generalized, x509_time};
 use super::certificate::{full_name, time};
 use super::certificate_content::{ContentError, uri};
@@ -18,6 +17,7 @@ use super::der_element::{
 use super::extension::{self, INVALIDITY_DATE, ISSUING_DISTRIBUTION_POINT, extension as made};
 use super::name::DistinguishedName;
 use super::signed::{Signed, SigningAlgorithm, assembled};
+use super::{Certificate, KeyIdentifier};
 use crate::names::{RevocationReason, SerialNumber};
 use crate::public_key::{BadSignature, PublicKey};
 use crate::time::Timestamp;
@@ -181,6 +181,8 @@ pub struct Crl {
     number: Option<u64>,
     authority_key: Option<KeyIdentifier>,
     distribution_point: Option<String>,
+    /// Whether it lists certificates of authorities alone (true), of others alone (false), or of both.
+    of_authorities: Option<bool>,
 }
 
 impl Crl {
@@ -223,6 +225,7 @@ impl Crl {
                 .map(|octets| KeyIdentifier::from_bytes(octets.as_bytes()))
                 .transpose()?,
             distribution_point: point_url(&extensions)?,
+            of_authorities: kind_of_certificates(&extensions)?,
             der: der.to_vec(),
         })
     }
@@ -272,6 +275,16 @@ impl Crl {
         self.entries.iter().find(|entry| entry.serial == *serial)
     }
 
+    /// Whether the list would name this certificate if it were revoked: one of the same issuer, of a kind that it lists, and
+    /// at its distribution point.
+    // RFC 5280 §6.3.3 (b): the scope of a list with an issuing distribution point.
+    pub fn covers(&self, certificate: &Certificate) -> bool {
+        let point = self.distribution_point.as_deref();
+        self.issuer == *certificate.issuer()
+            && self.of_authorities.is_none_or(|authorities| authorities == certificate.is_authority())
+            && point.is_none_or(|point| certificate.crl_url() == Some(point))
+    }
+
     /// Checks the signature with the issuer's key. Names and times are the caller's to compare.
     pub fn verify_signed_by(&self, issuer: &PublicKey) -> Result<(), BadSignature> {
         Signed::parse(&self.der).map_err(|_| BadSignature)?.verify(issuer)
@@ -307,6 +320,16 @@ fn point_url(extensions: &[Extension]) -> Result<Option<String>, DerError> {
         return Err(DerError("a list of some reasons, of other issuers or of attribute certificates"));
     }
     Ok(full_name(point.distribution_point.as_ref()))
+}
+
+fn kind_of_certificates(extensions: &[Extension]) -> Result<Option<bool>, DerError> {
+    let point: Option<IssuingDistributionPoint> = extension::value(extensions, ISSUING_DISTRIBUTION_POINT)?;
+    match point.map(|point| (point.only_contains_ca_certs, point.only_contains_user_certs)) {
+        None | Some((false, false)) => Ok(None),
+        Some((true, false)) => Ok(Some(true)),
+        Some((false, true)) => Ok(Some(false)),
+        Some((true, true)) => Err(DerError("a list of authorities alone and of others alone")),
+    }
 }
 
 fn entries(list: Element<'_>) -> Result<Vec<RevokedEntry>, DerError> {
@@ -409,6 +432,25 @@ mod tests {
     fn a_list_with_an_unknown_critical_extension_is_refused() {
         let strange = made(rfc5280::ID_CE_DELTA_CRL_INDICATOR, true, &1u8).unwrap();
         assert!(all_critical_known(&[strange]).is_err());
+    }
+
+    #[test]
+    fn a_list_covers_its_own_issuers_certificates_at_its_own_point() {
+        let server = Certificate::parse(&authority::certificate(&authority::server_content())).unwrap();
+        let covers = |point: Option<&str>, issuer: &str| {
+            let content = CrlContent {
+                distribution_point: point.map(str::to_owned),
+                issuer: authority::name(issuer),
+                ..content()
+            };
+            Crl::parse(&list(&content, &[])).unwrap().covers(&server)
+        };
+        assert!(covers(None, "Issuer") && covers(Some("http://pki.example.fi/crl/sote/3.crl"), "Issuer"));
+        assert!(!covers(Some("http://pki.example.fi/crl/sote/4.crl"), "Issuer"));
+        assert!(!covers(None, "Other"));
+        let mut of_authorities = Crl::parse(&list(&content(), &[])).unwrap();
+        of_authorities.of_authorities = Some(true);
+        assert!(!of_authorities.covers(&server));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod key_identifier;
 pub mod lint;
 mod name;
 pub mod ocsp;
+pub mod path;
 pub mod pem;
 mod signed;
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! What certificates, lists and certificate requests share: `SEQUENCE { to be signed, algorithm, signature }`, taken apart
 //! without encoding anything anew, and put together around the very octets that were signed.
 
+use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5912;
 use der::asn1::AnyRef;
 use der::{Decode, Encode};
 use spki::AlgorithmIdentifierRef;
 
-use super::der_element::{BIT_STRING, DerError, Element, SEQUENCE, encoded};
+use super::der_element::{BIT_STRING, DerError, Element, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, constructed, encoded};
 use crate::public_key::{BadSignature, Curve, Hash, PublicKey, SignatureAlgorithm};
 
 /// How a certificate authority signs. The curve belongs to it: a P-384 key signs with SHA-384 and never otherwise.
@@ -117,14 +118,47 @@ pub(crate) fn verified(key: &PublicKey, algorithm: &[u8], tbs: &[u8], signature:
 /// The algorithm that a DER AlgorithmIdentifier names; none if it is unknown, not trusted or has strange parameters.
 pub(crate) fn trusted_algorithm(der: &[u8]) -> Option<SignatureAlgorithm> {
     let identifier = AlgorithmIdentifierRef::from_der(der).ok()?;
+    if identifier.oid == rfc5912::ID_RSASSA_PSS {
+        return pss(der);
+    }
     let algorithm = SignatureAlgorithm::from_oid(&identifier.oid)?;
     let sound = match algorithm {
         SignatureAlgorithm::EcdsaAsn1(_) | SignatureAlgorithm::Ed25519 => identifier.parameters.is_none(),
         // RFC 4055 §5: NULL is written, absent is accepted.
         SignatureAlgorithm::RsaPkcs1(_) => identifier.parameters.is_none_or(|parameters| parameters == AnyRef::NULL),
-        SignatureAlgorithm::EcdsaFixed(_) => false,
+        SignatureAlgorithm::EcdsaFixed(_) | SignatureAlgorithm::RsaPss(_) => false,
     };
     sound.then_some(algorithm)
+}
+
+/// RSASSA-PSS with the parameters that everyone writes: MGF1 of the same hash and a salt of the hash's length. All others
+/// are not trusted.
+fn pss(der: &[u8]) -> Option<SignatureAlgorithm> {
+    [Hash::Sha256, Hash::Sha384, Hash::Sha512]
+        .into_iter()
+        .find(|hash| [true, false].iter().any(|with_null| pss_identifier(*hash, *with_null) == der))
+        .map(SignatureAlgorithm::RsaPss)
+}
+
+// RFC 4055 §3.1; §2.1: implementations MUST accept the hash's parameters both absent and NULL.
+fn pss_identifier(hash: Hash, with_null: bool) -> Vec<u8> {
+    let (oid, salt) = match hash {
+        Hash::Sha256 => (rfc5912::ID_SHA_256, 32),
+        Hash::Sha384 => (rfc5912::ID_SHA_384, 48),
+        Hash::Sha512 => (rfc5912::ID_SHA_512, 64),
+    };
+    let name = |oid: ObjectIdentifier| encoded(OBJECT_IDENTIFIER, &[oid.as_bytes()]);
+    let hash = encoded(SEQUENCE, &[&name(oid), if with_null { &[0x05, 0x00][..] } else { &[] }]);
+    let mask = encoded(SEQUENCE, &[&name(rfc5912::ID_MGF_1), &hash]);
+    let parameters = encoded(
+        SEQUENCE,
+        &[
+            &encoded(constructed(0), &[&hash]),
+            &encoded(constructed(1), &[&mask]),
+            &encoded(constructed(2), &[&[INTEGER, 1, salt]]),
+        ],
+    );
+    encoded(SEQUENCE, &[&name(rfc5912::ID_RSASSA_PSS), &parameters])
 }
 
 /// The signed object around the octets that were signed.
@@ -152,5 +186,16 @@ mod tests {
         assert_eq!(trusted_algorithm(&sha1.to_der().unwrap()), None);
         let odd = AlgorithmIdentifierRef { oid: rfc5912::ECDSA_WITH_SHA_256, parameters: Some(AnyRef::NULL) };
         assert_eq!(trusted_algorithm(&odd.to_der().unwrap()), None);
+    }
+
+    #[test]
+    fn pss_is_trusted_with_a_salt_of_the_hashs_length_alone() {
+        let mut identifier = pss_identifier(Hash::Sha256, true);
+        assert_eq!(trusted_algorithm(&identifier), Some(SignatureAlgorithm::RsaPss(Hash::Sha256)));
+        // The last octet is the salt's length.
+        if let Some(salt) = identifier.last_mut() {
+            *salt = 20;
+        }
+        assert_eq!(trusted_algorithm(&identifier), None);
     }
 }
