@@ -7,10 +7,15 @@ mod connector;
 pub mod dns_01;
 pub mod http_01;
 pub mod networks;
+pub mod org_signature_01;
 mod peer_certificate;
+pub mod pinned;
 pub mod resolver;
+pub mod revocation_status;
 pub mod settings;
+pub mod tkauth_01;
 pub mod tls_alpn_01;
+pub mod trust;
 
 use std::pin::Pin;
 use std::sync::Arc;
