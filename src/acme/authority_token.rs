@@ -286,16 +286,16 @@ pub struct TokenRequest {
     pub fingerprint: Fingerprint,
     /// The challenge's token.
     pub token: String,
-    /// The directory of the server that the token is for.
-    pub audience: String,
+    /// The directory of the server that the token is for, where the authority knows more than one.
+    pub audience: Option<String>,
 }
 
 impl TokenRequest {
     /// Reads a request's body.
-    // RFC 9447 §5.1 wraps the content into "atc", RFC 9448 §5.5 shows it bare: both are taken.
     ///
     /// # Errors
     /// What is wrong with its form.
+    // RFC 9447 §5.1 wraps the content into "atc", RFC 9448 §5.5 shows it bare: both are taken.
     pub fn parse(body: &[u8]) -> Result<Self, EvidenceFormError> {
         let members = super::json::members(body).map_err(|error| EvidenceFormError::Json("request", error))?;
         let outer = Payload(&members);
@@ -311,20 +311,23 @@ impl TokenRequest {
                 EvidenceFormError::Member("fingerprint", "SHA256, a space and 32 octets as AA:BB:..")
             })?,
             token: atc.text("token", LONGEST_TEXT)?,
-            audience: atc.text("aud", LONGEST_TEXT)?,
+            audience: if atc.0.contains_key("aud") { Some(atc.text("aud", LONGEST_TEXT)?) } else { None },
         })
     }
 
     /// The request's body, with the `atc` wrapper.
     pub fn to_json(&self) -> Value {
-        json!({ "atc": {
+        let mut atc = json!({
             "tktype": self.kind,
             "tkvalue": self.value,
             "fingerprint": self.fingerprint.to_string(),
             "ca": false,
             "token": self.token,
-            "aud": self.audience,
-        }})
+        });
+        if let Some(audience) = &self.audience {
+            atc["aud"] = audience.as_str().into();
+        }
+        json!({ "atc": atc })
     }
 }
 
@@ -460,7 +463,7 @@ mod tests {
             value: "NTRFI-0245437-2".into(),
             fingerprint: Fingerprint(Thumbprint::from_bytes([7; 32])),
             token: "q3".into(),
-            audience: "https://ca.example.fi/organisation/directory".into(),
+            audience: Some("https://ca.example.fi/organisation/directory".into()),
         };
         let body = request.to_json();
         assert_eq!(TokenRequest::parse(body.to_string().as_bytes()), Ok(request.clone()));

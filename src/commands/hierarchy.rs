@@ -231,7 +231,7 @@ pub fn create_tls(
     Ok(files)
 }
 
-fn server_usage(key: &PublicKey) -> KeyUsages {
+pub(super) fn server_usage(key: &PublicKey) -> KeyUsages {
     match key {
         PublicKey::Rsa(_) => KeyUsage::DigitalSignature | KeyUsage::KeyEncipherment,
         PublicKey::Ec(_) | PublicKey::Ed25519(_) => KeyUsage::DigitalSignature.into(),
@@ -337,19 +337,26 @@ impl Root {
     }
 }
 
+/// Who signs a certificate.
 #[derive(Clone, Copy)]
-struct Issuer<'a> {
-    name: &'a DistinguishedName,
-    key: &'a KeyFile,
+pub(super) struct Issuer<'a> {
+    pub(super) name: &'a DistinguishedName,
+    pub(super) key: &'a KeyFile,
 }
 
-struct Subject<'a> {
-    name: &'a DistinguishedName,
-    key: &'a PublicKey,
+/// Whom a certificate is for.
+pub(super) struct Subject<'a> {
+    pub(super) name: &'a DistinguishedName,
+    pub(super) key: &'a PublicKey,
 }
 
 /// A certificate that says who certifies whom until when, and nothing of what the key may do.
-fn bare(issuer: Issuer<'_>, subject: Subject<'_>, now: Timestamp, not_after: Timestamp) -> CertificateContent {
+pub(super) fn bare(
+    issuer: Issuer<'_>,
+    subject: Subject<'_>,
+    now: Timestamp,
+    not_after: Timestamp,
+) -> CertificateContent {
     let self_signed = issuer.name == subject.name;
     CertificateContent {
         serial: SerialNumber::mint(now),
@@ -372,13 +379,15 @@ fn bare(issuer: Issuer<'_>, subject: Subject<'_>, now: Timestamp, not_after: Tim
     }
 }
 
-fn signed(content: &CertificateContent, key: &KeyFile) -> Result<Certificate, HierarchyError> {
+/// The certificate with this content.
+pub(super) fn signed(content: &CertificateContent, key: &KeyFile) -> Result<Certificate, HierarchyError> {
     let tbs = content.tbs_der()?;
     let signature = key.sign(&tbs)?;
     Ok(Certificate::parse(&assembled_certificate(&tbs, key.algorithm(), &signature))?)
 }
 
-fn make_directories(directory: &Path) -> Result<(), HierarchyError> {
+/// Makes `keys/` and `certificates/`.
+pub(super) fn make_directories(directory: &Path) -> Result<(), HierarchyError> {
     for (name, mode) in [("keys", 0o700), ("certificates", 0o755)] {
         let path = directory.join(name);
         let made = DirBuilder::new().recursive(true).mode(mode).create(&path);
@@ -387,12 +396,13 @@ fn make_directories(directory: &Path) -> Result<(), HierarchyError> {
     Ok(())
 }
 
-fn write_certificate(path: &Path, certificate: &Certificate) -> Result<(), HierarchyError> {
+/// Writes a certificate as PEM where there was none.
+pub(super) fn write_certificate(path: &Path, certificate: &Certificate) -> Result<(), HierarchyError> {
     write_new(path, certificate.to_pem().as_bytes())
 }
 
 /// Writes a file that everyone may read, where there was none.
-fn write_new(path: &Path, content: &[u8]) -> Result<(), HierarchyError> {
+pub(super) fn write_new(path: &Path, content: &[u8]) -> Result<(), HierarchyError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => HierarchyError::Exists(path.to_owned()),
         _ => HierarchyError::Io { path: path.to_owned(), error },

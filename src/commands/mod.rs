@@ -20,6 +20,7 @@ pub mod root_crl;
 mod serve;
 pub mod server;
 mod status;
+pub mod token_authority;
 pub mod trial;
 
 use std::fmt::Display;
@@ -96,6 +97,9 @@ enum Command {
     #[command(subcommand)]
     Clock(clock::ClockCommand),
     Status(status::StatusCommand),
+    /// A token authority (RFC 9447) for organisations.
+    #[command(subcommand)]
+    TokenAuthority(token_authority::TokenAuthorityCommand),
 }
 
 /// Runs the program with the arguments of this process.
@@ -115,6 +119,7 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => within_runtime(audit::run(command)),
         Command::Clock(command) => within_runtime(clock::run(command)),
         Command::Status(command) => within_runtime(status::run(command)),
+        Command::TokenAuthority(command) => within_runtime(token_authority::run(command)),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
@@ -179,6 +184,8 @@ mod tests {
             "audit list --from 5",
             "audit verify",
             "clock accept",
+            "token-authority init --dir d --issuer https://a.test --audience https://ca.test/organisation/directory --organisation NTRFI-0245437-2",
+            "token-authority serve --config token-authority.toml",
             "status",
             "root-crl --certificate root.pem --key root.key --crl root.crl --days 365 --revoke a.pem --compromised",
         ] {
