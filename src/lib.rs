@@ -10,6 +10,8 @@ pub mod http;
 pub mod issuer;
 pub mod model;
 pub mod names;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 pub mod public_key;
 pub mod register;
 pub mod signer;

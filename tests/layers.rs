@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Modules by layer, the lowest first.
 const LAYERS: [&[&str]; 8] = [
     &["names", "public_key", "time"],
-    &["acme", "x509", "register"],
+    &["acme", "x509", "register", "pkcs11"],
     &["model"],
     &["store", "signer", "validation", "config"],
     &["issuer"],
@@ -19,7 +19,8 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// What a module must not use although it lies in a lower or its own layer. `client` is apart: see [`allowed`].
-const NEVER: [(&str, &[&str]); 7] = [
+const NEVER: [(&str, &[&str]); 8] = [
+    ("pkcs11", &["acme", "register"]),
     ("register", &["acme", "x509"]),
     ("store", &["signer", "validation"]),
     ("signer", &["store", "validation", "config"]),

@@ -22,6 +22,7 @@
 
 mod account;
 mod authorization;
+mod card;
 mod certificate;
 mod certificate_key;
 mod challenges;
@@ -39,6 +40,7 @@ mod transport;
 
 pub use account::{Account, ExternalAccount, Registration};
 pub use authorization::Authorization;
+pub use card::{CardClaim, CardSigner, signature_answer};
 pub use certificate::{CertificateChain, RenewalAdvice};
 pub use certificate_key::{CertificateKey, KeyKind};
 pub use challenges::{Proof, Responder, Responding};
