@@ -24,6 +24,8 @@ use sote_acme::client::{
 };
 
 const CLIENTS: usize = 8;
+/// So many kills hit one state directory: the checker reads all of it after each.
+const OF_ONE_STORE: u32 = 25;
 /// A restarted server has so long to end everything unfinished.
 const REST: Duration = Duration::from_secs(10);
 const READY: Duration = Duration::from_secs(30);
@@ -35,6 +37,7 @@ struct Place {
     binary: PathBuf,
     state: PathBuf,
     log: PathBuf,
+    notes: PathBuf,
     listen: SocketAddr,
     public: SocketAddr,
     http_01: SocketAddr,
@@ -74,54 +77,82 @@ fn main() -> ExitCode {
     }
 }
 
+/// What the kills so far came to.
+#[derive(Default)]
+struct Tally {
+    kills: u32,
+    left_processing: u32,
+    left_prepared: u32,
+    certificates: u64,
+}
+
 async fn run(kills: u32) -> Result<bool, Failure> {
     let directory = tempfile::tempdir()?;
-    let place = Place::below(directory.path())?;
-    let notes_path = directory.path().join("notes");
-    let clients = Arc::new(Clients {
-        keys: (0..CLIENTS)
-            .map(|_| AccountKey::generate(JwsAlgorithm::Es256).map(Arc::new))
-            .collect::<Result<_, _>>()?,
-        notes: Mutex::new(OpenOptions::new().create(true).append(true).open(&notes_path)?),
-        obtained: AtomicU64::new(0),
-    });
-    let responder = Arc::new(Http01Responder::listen(place.http_01).await?);
-    let (mut processing, mut prepared, began) = (0, 0, Instant::now());
+    let (mut tally, began) = (Tally::default(), Instant::now());
     println!("kill  after  obtained  left processing  left prepared  at rest in");
-    for kill in 1..=kills {
-        let server = place.start().await?;
-        let life = Duration::from_millis(400 + u64::from(random()) % 1_600);
-        let work = under_load(&place, &clients, &responder);
-        tokio::time::sleep(life).await;
-        drop(server);
-        work.ended().await;
-
-        // What the kill interrupted, as the next process will find it.
-        let left = checker::check(&place.state, &checker::Notes::default());
-        let (orders, certificates) = (count(&left.orders, "processing"), count(&left.stages, "prepared"));
-        processing += u32::from(orders > 0);
-        prepared += u32::from(certificates > 0);
-
-        let rested = place.restart_and_rest(&notes_path).await?;
-        println!(
-            "{kill:>4}  {:>4} ms  {:>8}  {orders:>15}  {certificates:>13}  {:>7} ms",
-            life.as_millis(),
-            clients.obtained.load(Ordering::SeqCst),
-            rested.as_millis()
-        );
+    while tally.kills < kills {
+        let until = kills.min(tally.kills + OF_ONE_STORE);
+        let state = directory.path().join(until.to_string());
+        std::fs::create_dir(&state)?;
+        if let Err(error) = kill_until(until, &Place::below(&state)?, &mut tally).await {
+            // What a failure has left is the only trace of its cause.
+            eprintln!("kept in {}", directory.keep().display());
+            return Err(error);
+        }
+        std::fs::remove_dir_all(&state)?;
     }
     let enough = |found: u32, of_25: u32| u64::from(found) * 25 >= u64::from(of_25) * u64::from(kills);
-    let sharp = enough(processing, 5) && enough(prepared, 3);
+    let sharp = enough(tally.left_processing, 5) && enough(tally.left_prepared, 3);
     println!(
-        "{kills} kills in {} s: {processing} left an order processing, {prepared} a prepared certificate; {} certificates \
-         received, none lost, none twice, none unknown",
+        "{kills} kills in {} s: {} left an order processing, {} a prepared certificate; {} certificates received, none \
+         lost, none twice, none unknown",
         began.elapsed().as_secs(),
-        clients.obtained.load(Ordering::SeqCst)
+        tally.left_processing,
+        tally.left_prepared,
+        tally.certificates
     );
     if !sharp {
         eprintln!("too few kills interrupted something: this run proves little");
     }
     Ok(sharp)
+}
+
+/// Kills the servers of one state directory until there were `until` kills in all.
+async fn kill_until(until: u32, place: &Place, tally: &mut Tally) -> Result<(), Failure> {
+    let clients = Arc::new(Clients {
+        keys: (0..CLIENTS)
+            .map(|_| AccountKey::generate(JwsAlgorithm::Es256).map(Arc::new))
+            .collect::<Result<_, _>>()?,
+        notes: Mutex::new(OpenOptions::new().create(true).append(true).open(&place.notes)?),
+        obtained: AtomicU64::new(0),
+    });
+    let responder = Arc::new(Http01Responder::listen(place.http_01).await?);
+    while tally.kills < until {
+        let server = place.start().await?;
+        let life = Duration::from_millis(400 + u64::from(random()) % 1_600);
+        let work = under_load(place, &clients, &responder);
+        tokio::time::sleep(life).await;
+        drop(server);
+        work.ended().await;
+        tally.kills += 1;
+
+        // What the kill interrupted, as the next process will find it.
+        let left = checker::check(&place.state, &checker::Notes::default());
+        let (orders, certificates) = (count(&left.orders, "processing"), count(&left.stages, "prepared"));
+        tally.left_processing += u32::from(orders > 0);
+        tally.left_prepared += u32::from(certificates > 0);
+
+        let rested = place.restart_and_rest().await?;
+        println!(
+            "{:>4}  {:>4} ms  {:>8}  {orders:>15}  {certificates:>13}  {:>7} ms",
+            tally.kills,
+            life.as_millis(),
+            clients.obtained.load(Ordering::SeqCst),
+            rested.as_millis()
+        );
+    }
+    tally.certificates += clients.obtained.load(Ordering::SeqCst);
+    Ok(())
 }
 
 impl Place {
@@ -133,6 +164,7 @@ impl Place {
             binary,
             state: directory.join("state"),
             log: directory.join("server.log"),
+            notes: directory.join("notes"),
             listen: free_address()?,
             public: free_address()?,
             http_01: free_address()?,
@@ -169,21 +201,23 @@ impl Place {
         Ok(server)
     }
 
-    /// Starts the server without load until nothing is unfinished, stops it, and has everything checked.
-    async fn restart_and_rest(&self, notes: &Path) -> Result<Duration, Failure> {
-        let began = Instant::now();
+    /// Starts the server without load until nothing is unfinished, stops it, and has everything checked. How long servers
+    /// ran for it; the time of the checker does not count.
+    async fn restart_and_rest(&self) -> Result<Duration, Failure> {
+        let mut rested = Duration::ZERO;
         loop {
+            let began = Instant::now();
             let mut server = self.start().await?;
             tokio::time::sleep(Duration::from_millis(500)).await;
             terminate(&mut server)?;
-            let findings = checker::check(&self.state, &checker::Notes::parse(&std::fs::read_to_string(notes)?));
+            rested += began.elapsed();
+            let findings = checker::check(&self.state, &checker::Notes::parse(&std::fs::read_to_string(&self.notes)?));
             if findings.faults.is_empty() {
-                return Ok(began.elapsed());
+                return Ok(rested);
             }
-            if began.elapsed() > REST {
+            if rested > REST {
                 let faults = findings.faults.join("\n  ");
-                let kept = self.keep()?;
-                return Err(format!("not sound:\n  {faults}\nkept in {}\n{}", kept.display(), self.log_end()).into());
+                return Err(format!("not sound:\n  {faults}\n{}", self.log_end()).into());
             }
         }
     }
@@ -198,13 +232,6 @@ impl Place {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
-    }
-
-    /// Moves the state out of the directory that goes with this process.
-    fn keep(&self) -> Result<PathBuf, Failure> {
-        let kept = std::env::temp_dir().join(format!("sote-acme-kills-{}", std::process::id()));
-        std::fs::rename(&self.state, &kept)?;
-        Ok(kept)
     }
 }
 

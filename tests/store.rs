@@ -466,6 +466,57 @@ async fn what_was_committed_is_there_after_reopening() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_has_grown_is_shortened_while_readers_and_writers_wait() {
+    let place = Place::new();
+    let shortened = Options { renewal_octets: 24 << 20, ..options() };
+    let store = Arc::new(SledStore::create(&place.state(), shortened, NOW).unwrap());
+    let kept = page(0);
+    store.commit(vec![Change::insert(&kept)]).await.unwrap();
+    let reader = {
+        let (store, id): (Arc<dyn Store>, _) = (store.clone(), kept.id);
+        tokio::spawn(async move {
+            loop {
+                read(&*store, &id).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+    };
+    let mut pages = vec![kept];
+    while store.statistics().renewals < 2 && pages.len() < 4_000 {
+        let large: Vec<_> = (0..20).map(|n| TermsPage { version: "x".repeat(60_000), ..page(n) }).collect();
+        store.commit(large.iter().map(Change::insert).collect()).await.unwrap();
+        pages.extend(large);
+    }
+    assert_eq!(store.statistics().renewals, 2);
+    assert!(!reader.is_finished(), "no read failed meanwhile");
+    reader.abort();
+    let _ = reader.await;
+    assert_all(&*store, &pages).await;
+    drop(store);
+    assert_all(&place.open().unwrap(), &pages).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_leaves_the_next_start_little_to_read() {
+    let place = Place::new();
+    let store = place.create();
+    let mut pages = Vec::new();
+    for _ in 0..80 {
+        let large: Vec<_> = (0..20).map(|n| TermsPage { version: "x".repeat(60_000), ..page(n) }).collect();
+        store.commit(large.iter().map(Change::insert).collect()).await.unwrap();
+        pages.extend(large);
+    }
+    let snapshots = || {
+        let names = std::fs::read_dir(place.state().join("store")).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("snap.")).count()
+    };
+    assert_eq!(snapshots(), 0, "sled writes one only when it opens a log");
+    drop(store);
+    assert_eq!(snapshots(), 1);
+    assert_all(&place.open().unwrap(), &pages).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn commits_that_arrive_together_share_a_sync() {
     let place = Place::new();
     let store = place.create();

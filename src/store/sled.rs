@@ -51,11 +51,20 @@ pub struct Options {
     pub group_commits: usize,
     /// A group takes no further commit once it has so many octets.
     pub group_octets: usize,
+    /// Once sled would have to read so many octets of its log at the next opening, it is opened anew. Reads and commits
+    /// wait for that, some seconds.
+    pub renewal_octets: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { cache_bytes: 64 << 20, reserve_bytes: 64 << 20, group_commits: 512, group_octets: 4 << 20 }
+        Options {
+            cache_bytes: 64 << 20,
+            reserve_bytes: 64 << 20,
+            group_commits: 512,
+            group_octets: 4 << 20,
+            renewal_octets: 1 << 30,
+        }
     }
 }
 
@@ -72,6 +81,8 @@ pub struct Statistics {
     pub conflicts: u64,
     /// Writes or syncs that failed.
     pub failures: u64,
+    /// How often sled was opened anew because its log had grown.
+    pub renewals: u64,
     /// How long sled took to open, the last time.
     pub sled_opened_in: Duration,
     /// How long everything else took at opening.
@@ -89,13 +100,16 @@ struct Counts {
     largest_group: AtomicU64,
     conflicts: AtomicU64,
     failures: AtomicU64,
+    renewals: AtomicU64,
     octets: AtomicU64,
 }
 
 /// What the committer and the readers share.
 struct Shared {
-    /// The open database; nothing after a failure, until it is open again.
+    /// The open database; nothing after a failure or during a renewal, until it is open again.
     handle: ArcSwapOption<Handle>,
+    /// Whether it is being closed and opened in good order, for which readers wait.
+    renewal: watch::Sender<bool>,
     durable: Durable,
     head: Mutex<AuditHead>,
     changes: watch::Sender<u64>,
@@ -103,7 +117,11 @@ struct Shared {
 }
 
 impl Shared {
-    fn handle(&self) -> Result<Arc<Handle>, StoreError> {
+    async fn handle(&self) -> Result<Arc<Handle>, StoreError> {
+        if let Some(handle) = self.handle.load_full() {
+            return Ok(handle);
+        }
+        let _ = self.renewal.subscribe().wait_for(|renewing| !renewing).await;
         let closed = || StoreError::Unavailable("it is being reopened after a failed write".into());
         self.handle.load_full().ok_or_else(closed)
     }
@@ -225,14 +243,23 @@ impl SledStore {
         }
         let shared = Arc::new(Shared {
             handle: ArcSwapOption::from_pointee(handle),
+            renewal: watch::Sender::new(false),
             durable: Durable::new(),
             head: Mutex::new(head.shown()),
             changes: watch::Sender::new(0),
             statistics: Counts::default(),
         });
         let (queue, requests) = mpsc::channel(QUEUE);
-        let committer =
-            Committer { dir: dir.to_owned(), options, shared: shared.clone(), watermark, head, groups, opened: groups };
+        let committer = Committer {
+            dir: dir.to_owned(),
+            options,
+            shared: shared.clone(),
+            watermark,
+            head,
+            groups,
+            opened: groups,
+            unweighed: 0,
+        };
         let thread = std::thread::Builder::new().name("committer".into()).spawn(move || committer.run(requests));
         Ok(SledStore {
             shared,
@@ -265,6 +292,7 @@ impl SledStore {
             largest_group: counts.largest_group.load(Ordering::Relaxed),
             conflicts: counts.conflicts.load(Ordering::Relaxed),
             failures: counts.failures.load(Ordering::Relaxed),
+            renewals: counts.renewals.load(Ordering::Relaxed),
             sled_opened_in: handle.as_ref().map_or(Duration::ZERO, |handle| handle.opened_in),
             own_opened_in: self.own_opened_in,
             octets_on_disk: handle.as_ref().map_or(0, |handle| handle.octets_on_disk()),
@@ -272,51 +300,51 @@ impl SledStore {
         }
     }
 
-    fn read_now(&self, kind: Kind, key: &[u8]) -> Result<Option<Stored>, StoreError> {
-        let value = self.shared.handle()?.get(TreeNumber::kind(kind), key).map_err(unreadable)?;
+    async fn read_now(&self, kind: Kind, key: &[u8]) -> Result<Option<Stored>, StoreError> {
+        let value = self.shared.handle().await?.get(TreeNumber::kind(kind), key).map_err(unreadable)?;
         let Some(value) = value else { return Ok(None) };
         let (version, value) = group::split(&value).map_err(unreadable)?;
         Ok(Some(Stored { value: value.to_vec(), version }))
     }
 
-    fn find_now(&self, index: Index, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = self.shared.handle()?.get(TreeNumber::index(index), key).map_err(unreadable)?;
+    async fn find_now(&self, index: Index, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self.shared.handle().await?.get(TreeNumber::index(index), key).map_err(unreadable)?;
         Ok(found.map(|key| key.to_vec()))
     }
 
-    fn list_now(&self, range: &Range) -> Result<Vec<Vec<u8>>, StoreError> {
+    async fn list_now(&self, range: &Range) -> Result<Vec<Vec<u8>>, StoreError> {
         let Some((from, to)) = bounds(range) else { return Ok(Vec::new()) };
-        let handle = self.shared.handle()?;
+        let handle = self.shared.handle().await?;
         let rest = |key: sled::Result<sled::IVec>| Ok(key.map_err(unreadable)?[range.prefix.len()..].to_vec());
         handle.tree(TreeNumber::index(range.index)).range((from, to)).keys().take(range.limit).map(rest).collect()
     }
 
-    fn count_now(&self, counter: &Counter) -> Result<i64, StoreError> {
-        let value = self.shared.handle()?.get(TreeNumber::COUNTERS, &counter.key()).map_err(unreadable)?;
+    async fn count_now(&self, counter: &Counter) -> Result<i64, StoreError> {
+        let value = self.shared.handle().await?.get(TreeNumber::COUNTERS, &counter.key()).map_err(unreadable)?;
         value.map_or(Ok(0), |value| group::count(&value)).map_err(unreadable)
     }
 }
 
 impl Store for SledStore {
     fn read<'a>(&'a self, kind: Kind, key: &'a [u8]) -> Pending<'a, Result<Option<Stored>, StoreError>> {
-        Box::pin(async move { self.read_now(kind, key) })
+        Box::pin(self.read_now(kind, key))
     }
 
     fn find<'a>(&'a self, index: Index, key: &'a [u8]) -> Pending<'a, Result<Option<Vec<u8>>, StoreError>> {
-        Box::pin(async move { self.find_now(index, key) })
+        Box::pin(self.find_now(index, key))
     }
 
     fn list(&self, range: Range) -> Pending<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        Box::pin(async move { self.list_now(&range) })
+        Box::pin(async move { self.list_now(&range).await })
     }
 
     fn count(&self, counter: Counter) -> Pending<'_, Result<i64, StoreError>> {
-        Box::pin(async move { self.count_now(&counter) })
+        Box::pin(async move { self.count_now(&counter).await })
     }
 
     fn audit_head(&self) -> Pending<'_, Result<AuditHead, StoreError>> {
         Box::pin(async move {
-            self.shared.handle()?;
+            self.shared.handle().await?;
             Ok(self.shared.head.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone())
         })
     }

@@ -14,13 +14,19 @@ use tokio::sync::{mpsc, oneshot};
 use super::audit_chain::Head;
 use super::group::{Group, Rejection};
 use super::handle::{Handle, TreeNumber, missing};
-use super::survey::GROUP_MARK;
+use super::survey::{self, GROUP_MARK};
 use super::watermark::{Mark, Watermark};
 use super::{Options, Shared};
 use crate::store::{Change, CommitError, Kind};
 
 /// While the database is given up, how often it is tried again.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// After so many octets of rows the length of the log is looked at.
+const WEIGHED_EVERY: usize = 4 << 20;
+
+/// Closing leaves no more of the log than this for the next opening to read.
+const LEFT_AT_CLOSE: u64 = 64 << 20;
 
 /// One commit on its way.
 pub(super) struct Request {
@@ -46,6 +52,8 @@ pub(super) struct Committer {
     pub(super) groups: u64,
     /// How many of them when the store was opened.
     pub(super) opened: u64,
+    /// Octets of rows written since the length of the log was last looked at.
+    pub(super) unweighed: usize,
 }
 
 /// Where the answers of a group stand.
@@ -67,18 +75,67 @@ impl Committer {
                 continue;
             }
             if !self.commit(&handle, requests) {
-                self.recover(handle, &mut queue);
+                self.recover(Some(handle), &mut queue);
+            } else if self.has_grown() {
+                drop(handle);
+                self.renew(&mut queue);
             }
         }
-        if self.shared.release()
-            && let Err(error) = self.close()
-        {
+        self.close();
+    }
+
+    /// Gives the database back, with little left for the next opening to read. sled's own closing writes no snapshot.
+    fn close(&self) {
+        if !self.shared.release() {
+            return;
+        }
+        let closed = self.note_closed().and_then(|()| {
+            if survey::octets_to_read(&self.dir.join("store"))? > LEFT_AT_CLOSE {
+                // Whatever keeps it from opening now, the next start will find and tell.
+                drop(Handle::open(&self.dir, self.options.cache_bytes, &self.watermark));
+                self.note_closed()?;
+            }
+            Ok(())
+        });
+        if let Err(error) = closed {
             tracing::warn!(%error, "the length of the closed store could not be kept");
         }
     }
 
+    /// Whether the next opening would have to read more of the log than it should.
+    fn has_grown(&mut self) -> bool {
+        if self.unweighed < WEIGHED_EVERY {
+            return false;
+        }
+        self.unweighed = 0;
+        let left = survey::octets_to_read(&self.dir.join("store"));
+        left.is_ok_and(|octets| octets > self.options.renewal_octets)
+    }
+
+    /// Closes the database and opens it anew, by which sled writes a snapshot. Readers and commits wait.
+    fn renew(&mut self, queue: &mut mpsc::Receiver<Request>) {
+        let begun = Instant::now();
+        self.shared.renewal.send_replace(true);
+        let renewed = if self.shared.release() {
+            self.note_closed().map_err(|e| e.to_string()).and_then(|()| self.reopen())
+        } else {
+            Err("somebody still reads from it".to_owned())
+        };
+        self.shared.renewal.send_replace(false);
+        match renewed {
+            Ok(()) => {
+                self.shared.statistics.renewals.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(milliseconds = begun.elapsed().as_millis() as u64, "sled's log was shortened");
+            }
+            Err(why) => {
+                tracing::warn!(%why, "the store was closed to shorten sled's log, and stays closed");
+                self.recover(None, queue);
+            }
+        }
+    }
+
     /// Notes that sled has closed its file, and with which length.
-    fn close(&self) -> io::Result<()> {
+    fn note_closed(&self) -> io::Result<()> {
         let file = File::open(self.dir.join("store").join("db"))?;
         file.sync_all()?;
         let length = file.metadata()?.len();
@@ -186,6 +243,7 @@ impl Committer {
         match ended {
             Ended::Durable => {
                 (self.head, self.groups) = (head, self.groups + 1);
+                self.unweighed += octets;
                 let length = handle.length();
                 let mark = Mark { group: self.groups, opened: self.opened, length, is_closed: false };
                 if let Err(error) = self.watermark.write(mark) {
@@ -204,10 +262,10 @@ impl Committer {
         }
     }
 
-    /// Drops the broken database and opens it anew as soon as that succeeds. Meanwhile nothing is read or written.
-    fn recover(&mut self, broken: Arc<Handle>, queue: &mut mpsc::Receiver<Request>) {
+    /// Drops the broken database, if it is still there, and opens it anew as soon as that succeeds. Meanwhile nothing is
+    /// read or written.
+    fn recover(&mut self, mut broken: Option<Arc<Handle>>, queue: &mut mpsc::Receiver<Request>) {
         self.shared.fail();
-        let mut broken = Some(broken);
         while pause(queue) {
             // sled's own lock ends only when the last reader has let go.
             broken = broken.and_then(|handle| Arc::try_unwrap(handle).map(discard).err());
@@ -215,7 +273,10 @@ impl Committer {
                 continue;
             }
             match self.reopen() {
-                Ok(()) => return,
+                Ok(()) => {
+                    tracing::info!("the store is open again");
+                    return;
+                }
                 Err(why) => tracing::warn!(%why, "the store stays closed"),
             }
         }
@@ -234,7 +295,6 @@ impl Committer {
         self.head = newest(&handle).map_err(|e| e.to_string())?;
         self.groups = groups;
         self.shared.reopened(handle, &self.head);
-        tracing::info!("the store is open again");
         Ok(())
     }
 }

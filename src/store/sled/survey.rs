@@ -32,7 +32,7 @@ pub(super) struct Survey {
 /// Reads the log in the directory `store`.
 pub(super) fn last_group(store: &Path) -> io::Result<Survey> {
     let log = Log { file: File::open(store.join("db"))? };
-    let segments = log.segments(newest_snapshot(store)? / SEGMENT as u64 * SEGMENT as u64)?;
+    let segments = log.segments(first_segment(store)?)?;
     let mut survey = Survey { damage: segments.damage.clone(), ..Survey::default() };
     let mut buffer = vec![0; SEGMENT];
     for (&lsn, &offset) in segments.places.range(..segments.tail) {
@@ -51,6 +51,18 @@ pub(super) fn last_group(store: &Path) -> io::Result<Survey> {
     }
     survey.last_group = survey.last_group.max(log.tail(&segments, &mut buffer)?);
     Ok(survey)
+}
+
+/// How much of the log in the directory `store` has to be read at the next opening: the segments since the newest snapshot.
+pub(super) fn octets_to_read(store: &Path) -> io::Result<u64> {
+    let log = Log { file: File::open(store.join("db"))? };
+    let segments = log.segments(first_segment(store)?)?;
+    Ok(segments.places.len() as u64 * SEGMENT as u64)
+}
+
+/// Where in the log the segment begins up to which the newest snapshot reaches.
+fn first_segment(store: &Path) -> io::Result<u64> {
+    Ok(newest_snapshot(store)? / SEGMENT as u64 * SEGMENT as u64)
 }
 
 /// How far the newest snapshot reaches: its name says so.
