@@ -1,7 +1,7 @@
 //! Fills a store with really signed certificates: `cargo run --release --example load -- N [--dir DIR] [--seal]`. Each is
 //! committed with everything that an issuance leaves behind, in batches of 1,000. A directory that holds a store already is
-//! added to. With `--seal` audit entries move to segment files as soon as 10,000 are there, as they do in a server once they
-//! are old enough; without it the store keeps all of them.
+//! added to. With `--seal` audit entries move to segment files, as they do in a server once they are old enough; without it the
+//! store keeps all of them.
 
 mod filling;
 

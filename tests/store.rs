@@ -10,9 +10,10 @@ use sote_acme::model::audit::{Act, Actor, Event};
 use sote_acme::model::{BlockedKey, Language, Organisation, TermsPage};
 use sote_acme::names::{AccountId, InvitationId, OrganisationId, TermsPageId};
 use sote_acme::store::failing::{FailingStore, Failure};
+use sote_acme::store::sled::migration::{Migrated, MigrationError, Upgrade, Upgraded, migrate};
 use sote_acme::store::sled::{Format, OpenError, Options, holder};
 use sote_acme::store::{
-    Change, CommitError, Conflict, Counter, Index, Kind, Range, Read, SledStore, Store, StoreError, audit,
+    Change, CommitError, Conflict, Counter, Index, Kind, Range, Read, Row, SledStore, Store, StoreError, audit,
 };
 use sote_acme::time::Timestamp;
 use tempfile::TempDir;
@@ -675,6 +676,100 @@ async fn assert_all(store: &dyn Store, pages: &[TermsPage]) {
     for page in pages {
         assert_eq!(&read(store, &page.id).await.record, page);
     }
+}
+
+/// Before there was a format 1, a terms page called its end `ends`, and nothing listed pages by it.
+fn upgraded_page(old: &[u8]) -> Result<Upgraded, String> {
+    let mut page: serde_json::Value = serde_json::from_slice(old).map_err(|e| e.to_string())?;
+    let ends = page.as_object_mut().and_then(|page| page.remove("ends")).ok_or("it has no end")?;
+    page["expires"] = ends;
+    let page: TermsPage = serde_json::from_value(page).map_err(|e| e.to_string())?;
+    let Row { value, entries, .. } = Row::of(&page);
+    Ok(Upgraded { value, gone: Vec::new(), new: entries })
+}
+
+const UPGRADE: Upgrade = Upgrade { kind: Kind::TermsPage, from: 0, upgraded: upgraded_page };
+
+/// A store of format 0 with `pages`.
+async fn old_store(place: &Place, pages: &[TermsPage]) {
+    let store = place.create();
+    for page in pages {
+        let mut row = Row::of(page);
+        let text = String::from_utf8(row.value).unwrap().replace("expires", "ends");
+        (row.schema, row.value, row.entries) = (0, text.into_bytes(), Vec::new());
+        store.commit(vec![Change::Insert(row)]).await.unwrap();
+    }
+    drop(store);
+    write_format(place, 0);
+}
+
+fn write_format(place: &Place, format: u32) {
+    let path = place.state().join("format.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json["format"] = format.into();
+    std::fs::write(path, json.to_string()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_an_older_format_is_refused_until_its_records_are_upgraded() {
+    let place = Place::new();
+    let pages: Vec<_> = (0..1_100).map(page).collect();
+    old_store(&place, &pages).await;
+    let error = place.open().unwrap_err();
+    assert!(error.to_string().contains("sote-acme migrate"), "{error}");
+
+    let migrated = migrate(&place.state(), options(), &[UPGRADE], NOW).await.unwrap();
+    assert_eq!(migrated, Migrated { from: 0, to: 1, records: 1_100 });
+    let store = place.open().unwrap();
+    assert_all(&store, &pages).await;
+    let listed = store.list(Range::of(Index::TermsPagesByExpiry, [], usize::MAX)).await.unwrap();
+    assert_eq!(listed.len(), pages.len());
+    assert_eq!(audit::verify(&store, &place.state()).await.unwrap().entries, 2);
+    drop(store);
+    let again = migrate(&place.state(), options(), &[UPGRADE], NOW).await.unwrap();
+    assert_eq!(again, Migrated { from: 1, to: 1, records: 0 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_was_broken_off_is_continued() {
+    let place = Place::new();
+    let mut pages: Vec<_> = (0..600).map(page).collect();
+    old_store(&place, &pages).await;
+    // What cannot be upgraded breaks the run off after the first batch; the format stays.
+    write_format(&place, 1);
+    let store = place.open().unwrap();
+    let unfit = TermsPage { id: TermsPageId::from_bytes([255; 16]), ..page(0) };
+    let Change::Insert(mut row) = Change::insert(&unfit) else { unreachable!() };
+    row.schema = 0;
+    store.commit(vec![Change::Insert(row)]).await.unwrap();
+    drop(store);
+    write_format(&place, 0);
+    let error = migrate(&place.state(), options(), &[UPGRADE], NOW).await.unwrap_err();
+    assert!(error.to_string().contains("it has no end"), "{error}");
+    assert!(matches!(place.open(), Err(OpenError::Older { found: 0, .. })));
+
+    let taken = Upgrade {
+        upgraded: |old| upgraded_page(old).or_else(|_| Ok(Upgraded { value: old.to_vec(), ..Upgraded::default() })),
+        ..UPGRADE
+    };
+    let migrated = migrate(&place.state(), options(), &[taken], NOW).await.unwrap();
+    assert_eq!(migrated.records, 101, "500 were upgraded by the first run");
+    pages.push(unfit);
+    assert_all(&place.open().unwrap(), &pages).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_or_held_store_is_not_migrated() {
+    let place = Place::new();
+    let store = place.create();
+    write_format(&place, 0);
+    let held = migrate(&place.state(), options(), &[], NOW).await;
+    assert!(matches!(held, Err(MigrationError::Open(OpenError::InUse { .. }))), "{held:?}");
+    drop(store);
+    write_format(&place, 2);
+    let newer = migrate(&place.state(), options(), &[], NOW).await;
+    assert!(matches!(newer, Err(MigrationError::Open(OpenError::Newer { found: 2, .. }))), "{newer:?}");
 }
 
 #[test]

@@ -24,12 +24,14 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Certificates in one commit.
 pub const BATCH: usize = 1_000;
+/// While certificates are added with `seal`, the audit entries of so many stay in the store.
+const UNSEALED: usize = 50_000;
 /// Accounts, organisations and certified keys that the certificates are spread over.
 const ACCOUNTS: usize = 500;
 
 /// Adds `count` certificates to `store`, whose state directory is `dir`, and shows how far it is. The next batches are
-/// signed while one is written. With `seal` audit entries move to segment files as soon as 10,000 are there, as they do in a
-/// server once they are old enough.
+/// signed while one is written. With `seal` audit entries move to segment files as they do in a server: long after they were
+/// written. At the end all of them have.
 pub async fn fill(store: &SledStore, dir: &Path, count: usize, seal: bool) -> Result<(), Failure> {
     let authority = Authority::in_directory(dir)?;
     let begun = Instant::now();
@@ -47,7 +49,7 @@ pub async fn fill(store: &SledStore, dir: &Path, count: usize, seal: bool) -> Re
     for batch in batches {
         store.commit(batch).await?;
         done = count.min(done + BATCH);
-        if seal && done % 5_000 == 0 {
+        if seal && done > UNSEALED && done % 5_000 == 0 {
             audit::seal(store, dir, SystemClock.now().plus(1), SystemClock.now()).await?;
         }
         if done % 20_000 == 0 || done == count {
@@ -56,6 +58,11 @@ pub async fn fill(store: &SledStore, dir: &Path, count: usize, seal: bool) -> Re
         }
     }
     signing.join().map_err(|_| "the signing thread failed")??;
+    // Sealing is an audit entry itself: a short segment is the last.
+    while seal
+        && let Some(sealed) = audit::seal(store, dir, SystemClock.now().plus(1), SystemClock.now()).await?
+        && sealed.last - sealed.first > 100
+    {}
     Ok(())
 }
 

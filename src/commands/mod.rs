@@ -14,6 +14,7 @@ mod init;
 mod invitation;
 mod lifetime;
 pub mod logging;
+mod migrate;
 mod organisation;
 mod register;
 pub mod root_crl;
@@ -75,6 +76,7 @@ enum Command {
     Serve(serve::ServeCommand),
     CheckConfig(check_config::CheckConfigCommand),
     Init(init::InitCommand),
+    Migrate(migrate::MigrateCommand),
     Dev(dev::DevCommand),
     Dns(dns::DnsCommand),
     RootCrl(root_crl::RootCrlCommand),
@@ -108,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Serve(command) => within_runtime(serve::run(command)),
         Command::CheckConfig(command) => check_config::run(&command),
         Command::Init(command) => init::run(&command),
+        Command::Migrate(command) => within_runtime(migrate::run(command)),
         Command::Demo(command) => within_runtime(async { done(demo::run(command).await) }),
         Command::Dev(command) => within_runtime(async { done(dev::run(command).await) }),
         Command::Dns(command) => done(dns::run(command)),
@@ -168,6 +171,7 @@ mod tests {
             "serve --config a.toml",
             "check-config a.toml",
             "init --config a.toml --software-keys",
+            "migrate --config a.toml",
             "dev --dir d --listen 127.0.0.1:0 --allow-zone test --allow-zone * --allow-network 10.0.0.0/8 --dns 127.0.0.1:53",
             "dns add --dir d _acme-challenge.www.test TXT abc",
             "dns remove --dir d _acme-challenge.www.test TXT abc",

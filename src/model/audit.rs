@@ -55,6 +55,8 @@ pub enum Outcome {
 pub enum Act {
     /// A store was made.
     StoreCreated,
+    /// A store was brought to a newer format.
+    StoreMigrated,
     /// An account was created.
     AccountCreated,
     /// An account changed its contact or agreed to terms.

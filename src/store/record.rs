@@ -126,7 +126,8 @@ pub trait Record: Indexed + Clone + Send + Sync + 'static {
     type Id: ?Sized;
     /// Its kind.
     const KIND: Kind;
-    /// The version of its shape. A reader of a newer program migrates older shapes in [`Record::decode`].
+    /// The version of its shape. Raising it raises the store's format and adds an
+    /// [`Upgrade`](super::sled::migration::Upgrade): a program reads only the newest shape.
     const SCHEMA: u8 = 1;
 
     /// The store key for `id`.

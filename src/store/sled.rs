@@ -7,6 +7,7 @@ mod durable;
 mod format;
 mod group;
 mod handle;
+pub mod migration;
 mod survey;
 mod watermark;
 
@@ -211,8 +212,12 @@ impl SledStore {
     /// # Errors
     /// See [`OpenError`]; each says what to do.
     pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+        Self::open_as(Format::read(dir)?, dir, options)
+    }
+
+    /// [`SledStore::open`], whatever its `format` is.
+    fn open_as(format: Format, dir: &Path, options: Options) -> Result<Self, OpenError> {
         let begun = Instant::now();
-        let format = Format::read(dir)?;
         let lock = Lock::take(dir)?;
         let watermark = Watermark::open(dir).map_err(format::at(dir))?;
         let handle = Handle::open(dir, options.cache_bytes, &watermark)?;

@@ -97,6 +97,15 @@ impl Format {
     /// # Errors
     /// Every variant of [`OpenError`] that can be told without opening the store.
     pub fn read(dir: &Path) -> Result<Self, OpenError> {
+        let format = Self::read_old(dir)?;
+        if format.format == FORMAT {
+            return Ok(format);
+        }
+        Err(OpenError::Older { dir: dir.to_owned(), found: format.format })
+    }
+
+    /// What the state directory `dir` holds, of this format or an older one.
+    pub(super) fn read_old(dir: &Path) -> Result<Self, OpenError> {
         let path = dir.join("format.json");
         let text = match fs::read(&path) {
             Ok(text) => text,
@@ -106,11 +115,15 @@ impl Format {
         let damaged = |e| OpenError::Damaged { dir: dir.to_owned(), what: format!("format.json cannot be read ({e})") };
         // The version is read alone first: a newer format may have other members.
         let Version { format: found } = serde_json::from_slice(&text).map_err(damaged)?;
-        match found.cmp(&FORMAT) {
-            std::cmp::Ordering::Less => Err(OpenError::Older { dir: dir.to_owned(), found }),
-            std::cmp::Ordering::Greater => Err(OpenError::Newer { dir: dir.to_owned(), found }),
-            std::cmp::Ordering::Equal => serde_json::from_slice(&text).map_err(damaged),
+        if found > FORMAT {
+            return Err(OpenError::Newer { dir: dir.to_owned(), found });
         }
+        serde_json::from_slice(&text).map_err(damaged)
+    }
+
+    /// The same store's, in the format that this program writes.
+    pub(super) fn present(&self) -> Self {
+        Format { format: FORMAT, ..self.clone() }
     }
 
     /// A new store's.
@@ -120,7 +133,7 @@ impl Format {
         Format { format: FORMAT, store: base64url::encode(&id), created }
     }
 
-    /// Writes `format.json`: the last step of making a store, so that a broken attempt is not taken for one.
+    /// Writes `format.json`: the last step of making or migrating a store, so that a broken attempt is not taken for one.
     pub(super) fn write(&self, dir: &Path) -> Result<(), OpenError> {
         let mut text = serde_json::to_vec_pretty(self).expect("text and numbers are JSON");
         text.push(b'\n');
@@ -205,7 +218,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("format.json"), r#"{"format":2,"unheard":[]}"#).unwrap();
         assert!(matches!(Format::read(dir.path()), Err(OpenError::Newer { found: 2, .. })));
-        fs::write(dir.path().join("format.json"), r#"{"format":0}"#).unwrap();
+        let old = r#"{"format":0,"store":"s","created":"2026-11-24T00:00:00Z"}"#;
+        fs::write(dir.path().join("format.json"), old).unwrap();
         assert!(matches!(Format::read(dir.path()), Err(OpenError::Older { found: 0, .. })));
         fs::write(dir.path().join("format.json"), "{").unwrap();
         assert!(matches!(Format::read(dir.path()), Err(OpenError::Damaged { .. })));
