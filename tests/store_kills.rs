@@ -92,7 +92,8 @@ async fn make_steps(store: Arc<dyn Store>, task: u8) {
 }
 
 fn options() -> Options {
-    Options { cache_bytes: 16 << 20, ..Options::default() }
+    // sled is closed and opened anew so often that kills hit that too.
+    Options { cache_bytes: 16 << 20, renewal_octets: 16 << 20, ..Options::default() }
 }
 
 /// When to kill: so long after the start, whatever the process does then, or after it has opened the store.
