@@ -48,7 +48,7 @@ fn what_the_example_shows_as_default_is_the_default() {
     assert_eq!(whole.store, plain.store);
     assert_eq!(whole.work, plain.work);
     assert_eq!(whole.log, plain.log);
-    assert_eq!(whole.organisation_defaults, plain.organisation_defaults);
+    assert_eq!(whole.organisation, plain.organisation);
     assert_eq!(whole.issuers, plain.issuers);
     let mut validation = whole.validation.clone();
     assert_eq!(validation.zones.len(), 1, "the example shows how a zone is written");

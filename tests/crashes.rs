@@ -20,7 +20,7 @@ use sote_acme::authority::{
 use sote_acme::client::{CertificateKey, KeyKind, certificate_request};
 use sote_acme::commands::dns_responder::{DnsResponder, ResponderSettings};
 use sote_acme::issuer::{Issuer, Issuers, Responder};
-use sote_acme::model::authorization::Attempts;
+use sote_acme::model::challenge::Attempts;
 use sote_acme::model::{Certificate, ChallengeKind, Role, Stage, UnitRow};
 use sote_acme::names::{BootId, CertificateId, IssuerName, OrderId, SerialNumber, Zone, base64url};
 use sote_acme::signer::{KeyFile, NewKey, PoolLimits, Signer, SigningPool};
@@ -150,6 +150,7 @@ fn authority(store: Arc<dyn Store>, hierarchy: &Hierarchy, state: &Path) -> Auth
         caa_lifetime: 28_800,
         terms: None,
         verification_lifetime: 86_400,
+        organisations: Default::default(),
         issuers: vec![IssuerFacts {
             name: issuer_name(),
             key_identifier: hierarchy.issuing.subject_key().unwrap().as_bytes().to_vec(),

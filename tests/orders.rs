@@ -31,7 +31,7 @@ async fn proved(member: &Person<'_>, order: &Response) -> String {
         let authorization = body(&member.read(text(url)).await);
         let challenge = &authorization["challenges"][0]["url"];
         assert_eq!(member.post(text(challenge), &json!({})).await.status, 200);
-        let evidence = Evidence { address: None, trail: Vec::new(), caa: None };
+        let evidence = Evidence::default();
         member.ca.authority.record_proof(id(url), id(challenge), evidence, NOW).await.unwrap();
     }
     order.header("location").unwrap().to_owned()
@@ -132,7 +132,7 @@ async fn an_authorization_shows_its_challenges_until_one_decides() {
     assert_eq!((answered.status, text(&body(&answered)["status"])), (200, "processing"));
     assert!(answered.retry_after().is_some() && member.read(&url).await.retry_after().is_some());
 
-    let evidence = Evidence { address: None, trail: Vec::new(), caa: None };
+    let evidence = Evidence::default();
     let (authorization, http_01) = (json!(url), json!(challenge));
     ca.authority.record_proof(id(&authorization), id(&http_01), evidence, NOW).await.unwrap();
     let valid = body(&member.read(&url).await);
@@ -195,7 +195,7 @@ async fn a_name_can_be_authorised_in_advance_and_a_wildcard_cannot() {
     // The order that follows begins ready: only what the client proved in advance is taken over.
     let challenge = body(&made)["challenges"][0]["url"].clone();
     member.post(text(&challenge), &json!({})).await;
-    let evidence = Evidence { address: None, trail: Vec::new(), caa: None };
+    let evidence = Evidence::default();
     ca.authority.record_proof(id(&json!(url)), id(&challenge), evidence, NOW).await.unwrap();
     let order = body(&member.order(&["www.example.fi"]).await);
     assert_eq!((&order["status"], &order["authorizations"]), (&json!("ready"), &json!([url])));

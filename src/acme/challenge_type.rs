@@ -15,11 +15,27 @@ pub enum ChallengeType {
     /// RFC 8737.
     #[serde(rename = "tls-alpn-01")]
     TlsAlpn01,
+    /// RFC 9447, with the token type of organisations.
+    #[serde(rename = "tkauth-01")]
+    Tkauth01,
+    /// Ours: a signature by an organisation card or a professional card.
+    #[serde(rename = "org-signature-01")]
+    OrgSignature01,
+    /// Ours: a registration officer decides.
+    #[serde(rename = "org-approval-01")]
+    OrgApproval01,
 }
 
 impl ChallengeType {
     /// Every type, in the order in which authorizations list them.
-    pub const ALL: &[ChallengeType] = &[ChallengeType::Http01, ChallengeType::Dns01, ChallengeType::TlsAlpn01];
+    pub const ALL: &[ChallengeType] = &[
+        ChallengeType::Http01,
+        ChallengeType::Dns01,
+        ChallengeType::TlsAlpn01,
+        ChallengeType::Tkauth01,
+        ChallengeType::OrgSignature01,
+        ChallengeType::OrgApproval01,
+    ];
 
     /// The label of the IANA registry, which RFC 8657 `validationmethods` uses too.
     pub const fn label(self) -> &'static str {
@@ -27,6 +43,17 @@ impl ChallengeType {
             ChallengeType::Http01 => "http-01",
             ChallengeType::Dns01 => "dns-01",
             ChallengeType::TlsAlpn01 => "tls-alpn-01",
+            ChallengeType::Tkauth01 => "tkauth-01",
+            ChallengeType::OrgSignature01 => "org-signature-01",
+            ChallengeType::OrgApproval01 => "org-approval-01",
+        }
+    }
+
+    /// Whether it proves an organisation.
+    pub const fn is_of_organisations(self) -> bool {
+        match self {
+            ChallengeType::Tkauth01 | ChallengeType::OrgSignature01 | ChallengeType::OrgApproval01 => true,
+            ChallengeType::Http01 | ChallengeType::Dns01 | ChallengeType::TlsAlpn01 => false,
         }
     }
 

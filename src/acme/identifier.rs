@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{DnsName, NameError, OrganisationIdentifier, UnitOid};
+use crate::names::{BusinessId, DnsName, NameError, OrganisationIdentifier, UnitOid};
 
 /// What a certificate is ordered for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +40,15 @@ pub enum IdentifierError {
     /// The value does not fit the type.
     #[error(transparent)]
     Malformed(#[from] NameError),
+    /// Another spelling of an organisation: it names the canonical one. Never rewritten silently, since an order's
+    /// identifiers are exactly those that were sent (RFC 8555 §7.4).
+    #[error("{given} is another spelling; name the organisation by {canonical}")]
+    Alias {
+        /// What was sent.
+        given: String,
+        /// How the organisation is named.
+        canonical: OrganisationIdentifier,
+    },
 }
 
 impl Identifier {
@@ -79,6 +88,14 @@ impl Identifier {
         }
     }
 
+    /// Whether it names an organisation or a unit of one.
+    pub fn is_of_organisations(&self) -> bool {
+        match self {
+            Identifier::Organisation(_) | Identifier::Unit(_) => true,
+            Identifier::Dns(_) | Identifier::Wildcard(_) | Identifier::Ip(_) => false,
+        }
+    }
+
     /// Whether this is a wildcard.
     pub fn is_wildcard(&self) -> bool {
         matches!(self, Identifier::Wildcard(_))
@@ -108,11 +125,23 @@ impl TryFrom<&RawIdentifier> for Identifier {
                 None => Ok(Identifier::Dns(raw.value.parse()?)),
             },
             "ip" => canonical_address(&raw.value).map(Identifier::Ip),
-            "organization-id" => Ok(Identifier::Organisation(raw.value.parse()?)),
+            "organization-id" => match alias(&raw.value) {
+                Some(canonical) => Err(IdentifierError::Alias { given: raw.value.clone(), canonical }),
+                None => Ok(Identifier::Organisation(raw.value.parse()?)),
+            },
             "sote-unit" => Ok(Identifier::Unit(raw.value.parse()?)),
             other => Err(IdentifierError::UnknownType(other.chars().take(64).collect())),
         }
     }
+}
+
+/// The organisation whose VAT number (ETSI EN 319 412-1 §5.1.4: `VAT`, the country, a hyphen, the number) `value` is; the
+/// hyphen is left out as often as not. A Finnish VAT number is the Business ID without its hyphen.
+fn alias(value: &str) -> Option<OrganisationIdentifier> {
+    let number = value.strip_prefix("VATFI")?;
+    let number = number.strip_prefix('-').unwrap_or(number);
+    let (digits, check) = number.split_at_checked(7).filter(|_| number.len() == 8)?;
+    Some(OrganisationIdentifier::from(&format!("{digits}-{check}").parse::<BusinessId>().ok()?))
 }
 
 // RFC 8738 §3: IPv6 addresses are written as RFC 5952 says.
@@ -155,6 +184,19 @@ impl Identifiers {
     /// Whether `identifier` is among them.
     pub fn contains(&self, identifier: &Identifier) -> bool {
         self.0.contains(identifier)
+    }
+
+    /// Those that name an organisation or a unit.
+    pub fn of_organisations(&self) -> impl Iterator<Item = &Identifier> {
+        self.0.iter().filter(|identifier| identifier.is_of_organisations())
+    }
+
+    /// The unit that is named, if one is.
+    pub fn unit(&self) -> Option<&UnitOid> {
+        self.0.iter().find_map(|identifier| match identifier {
+            Identifier::Unit(oid) => Some(oid),
+            Identifier::Dns(_) | Identifier::Wildcard(_) | Identifier::Ip(_) | Identifier::Organisation(_) => None,
+        })
     }
 
     /// The dns identifiers, wildcards included.
@@ -215,6 +257,20 @@ mod tests {
         assert!(matches!(read("email", "a@b.fi"), Err(IdentifierError::UnknownType(_))));
         assert!(matches!(read("dns", "192.0.2.1"), Err(IdentifierError::Malformed(_))));
         assert!(matches!(read("ip", "2001:DB8::1"), Err(IdentifierError::Malformed(_))));
+    }
+
+    // X25, X26
+    #[test]
+    fn an_organisation_has_one_spelling_and_its_vat_number_is_told_the_right_one() {
+        assert!(matches!(read("organization-id", "NTRFI-0245437-2"), Ok(Identifier::Organisation(_))));
+        for alias in ["VATFI-02454372", "VATFI02454372"] {
+            let Err(error @ IdentifierError::Alias { .. }) = read("organization-id", alias) else { panic!("{alias}") };
+            assert!(error.to_string().contains("NTRFI-0245437-2"), "{error}");
+        }
+        for bad in ["NTRFI-0245437-3", "ntrfi-0245437-2", "VATFI-02454373", "VATFI-0245437-2", "VATFI", "VATSE02454372"]
+        {
+            assert!(matches!(read("organization-id", bad), Err(IdentifierError::Malformed(_))), "{bad}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Accounts (RFC 8555 §7.3): creation with an external account binding, look-up, update, key change, deactivation.
 
+use super::authorizations::restart;
+use super::verification::new_administrator;
 use super::{Attempt, Authority, Result, committed_fault};
 use crate::acme::external_account::ExternalAccountBinding;
 use crate::acme::jwk::{Jwk, Thumbprint};
@@ -7,10 +9,10 @@ use crate::model::account::checked_contact;
 use crate::model::audit::{Act, Actor, Event};
 use crate::model::invitation::kid_parts;
 use crate::model::{
-    Account, AccountStanding, BlockedKey, ExternalBinding, Invitation, Membership, MembershipState, Refusal, Role,
-    TermsAgreement,
+    Account, AccountStanding, Authorization, BlockedKey, EventKind, EventSubject, ExternalBinding, Invitation,
+    Membership, MembershipState, OrganisationEvent, Refusal, TermsAgreement,
 };
-use crate::names::AccountId;
+use crate::names::{AccountId, AuthorizationId};
 use crate::public_key::PublicKey;
 use crate::store::index::{self, Index};
 use crate::store::{Change, CommitError, Conflict, Counter, Range, Read};
@@ -47,6 +49,9 @@ struct Invited {
     invitation: Read<Invitation>,
     binding: ExternalBinding,
 }
+
+/// So many answers are undone in the commit of a key change. Any beyond are found out when they are validated.
+const MOST_UNDONE: usize = 500;
 
 impl Authority {
     /// The account with this id.
@@ -87,6 +92,7 @@ impl Authority {
             binding: invited.as_ref().map(|invited| invited.binding.clone()),
             created: now,
             touched: now,
+            bound: invited.is_some(),
         };
         self.insert_account(account, invited, now).await
     }
@@ -200,14 +206,25 @@ impl Authority {
         let mut changes = vec![account.replace(&account.deactivated(now)), Change::Audit(event)];
         // Its membership ends with it; when it was the last administrator, the organisation is orphaned.
         let membership = self.store.get::<Membership>(&id).await?;
-        if let Some(membership) = membership.filter(|m| matches!(m.state, MembershipState::Member)) {
+        let ends = |m: &Read<Membership>| !matches!(m.state, MembershipState::Removed { .. });
+        if let Some(membership) = membership.filter(ends) {
             changes.push(membership.replace(&membership.removed("the account was deactivated", now)));
             let ended = Event::done(now, Actor::Account(id), Act::MembershipEnded)
                 .on("account", id)
                 .on("organisation", membership.organisation);
             changes.push(Change::Audit(ended));
-            if membership.role == Role::Administrator {
-                changes.push(Change::add(Counter::Administrators(membership.organisation), -1));
+            let organisation = membership.organisation;
+            let told = |kind| OrganisationEvent::new(organisation, kind, Actor::Account(id), now);
+            let left = told(EventKind::MemberRemoved).about(EventSubject::Account(id));
+            changes.push(Change::insert(&left.with("reason", "the account was deactivated")));
+            if membership.is_administrator() {
+                // RFC 8555 §7.3.6 must succeed, so the last administrator can go. That it is the last one is expected by the
+                // bounds of the count, so that two who go at once are told of, too.
+                let last = self.store.count(Counter::Administrators(organisation)).await? <= 1;
+                let (floor, ceiling) = if last { (0, 0) } else { (1, i64::MAX) };
+                let counter = Counter::Administrators(organisation);
+                changes.push(Change::Add { counter, by: -1, floor, ceiling });
+                changes.extend(last.then(|| Change::insert(&told(EventKind::OrganisationOrphaned))));
             }
         }
         Ok(changes)
@@ -223,13 +240,40 @@ impl Authority {
                 return Err(Refusal::KeyInUse { account: owner.id }.into());
             }
             let changed = account.with_key(key.clone(), now);
+            let mut changes = self.answers_undone(&account, now).await?;
+            changes.extend(self.key_change_told(id, now).await?);
             let event = Event::done(now, Actor::Account(id), Act::AccountKeyChanged)
                 .on("account", id)
                 .with("old", account.key.thumbprint())
                 .with("new", key.thumbprint());
-            self.commit(vec![account.replace(&changed), Change::Audit(event)], changed).await
+            changes.extend([account.replace(&changed), Change::Audit(event)]);
+            self.commit(changes, changed).await
         })
         .await
+    }
+
+    /// Undoes every answer of the account that is not decided yet: it names the old key.
+    async fn answers_undone(&self, account: &Account, now: Timestamp) -> Result<Vec<Change>> {
+        let range = Range::of(Index::AuthorizationsAnswered, *account.id.as_bytes(), MOST_UNDONE);
+        let mut changes = Vec::new();
+        for id in self.store.list(range).await? {
+            let Ok(id) = AuthorizationId::try_from(id.as_slice()) else { continue };
+            let Some(authorization) = self.store.get::<Authorization>(&id).await? else { continue };
+            changes.extend(restart(&authorization, Actor::Account(account.id), now));
+        }
+        Ok(changes)
+    }
+
+    /// Tells the account's organisation of its new key.
+    async fn key_change_told(&self, id: AccountId, now: Timestamp) -> Result<Option<Change>> {
+        let membership = self.store.get::<Membership>(&id).await?;
+        Ok(membership.filter(|membership| membership.is_in_force()).map(|membership| {
+            let event =
+                OrganisationEvent::new(membership.organisation, EventKind::MemberKeyChanged, Actor::Account(id), now)
+                    .about(EventSubject::Account(id))
+                    .with("role", membership.role.name());
+            Change::insert(&event)
+        }))
     }
 
     async fn valid_account(&self, id: AccountId) -> Result<Read<Account>> {
@@ -247,10 +291,20 @@ fn joined(account: &Account, invitation: &Read<Invitation>, now: Timestamp) -> V
         role: invitation.role,
         invitation: Some(invitation.id),
         since: now,
-        state: MembershipState::Member,
+        state: invitation.first_state(),
+        proof: None,
         orders_void: None,
     };
-    let event = Event::done(now, Actor::Account(account.id), Act::MembershipBegan)
+    let (act, kind) = match membership.is_in_force() {
+        true => (Act::MembershipBegan, EventKind::MemberJoined),
+        false => (Act::MembershipPending, EventKind::MemberPending),
+    };
+    let actor = Actor::Account(account.id);
+    let told = OrganisationEvent::new(invitation.organisation, kind, actor.clone(), now)
+        .about(EventSubject::Account(account.id))
+        .about(EventSubject::Invitation(invitation.id))
+        .with("role", membership.role.name());
+    let event = Event::done(now, actor, act)
         .on("account", account.id)
         .on("organisation", invitation.organisation)
         .on("invitation", invitation.id);
@@ -259,9 +313,10 @@ fn joined(account: &Account, invitation: &Read<Invitation>, now: Timestamp) -> V
         invitation.expect(),
         Change::add(Counter::UsesLeft(invitation.id), -1),
         Change::Audit(event),
+        Change::insert(&told),
     ];
-    if invitation.role == Role::Administrator {
-        changes.push(Change::add(Counter::Administrators(invitation.organisation), 1));
+    if membership.is_administrator() {
+        changes.extend(new_administrator(invitation.organisation, i64::MAX));
     }
     changes
 }

@@ -2,11 +2,12 @@
 
 use super::{Authority, Result};
 use crate::model::Register;
-use crate::model::policy::Standing;
+use crate::model::policy::{self, Standing};
 use crate::model::{Account, Invitation, Membership, Organisation, UnitRow};
-use crate::names::{OrganisationId, UnitOid};
+use crate::names::{BusinessId, OrganisationId, UnitOid};
 use crate::store::index::{self, Index};
 use crate::store::{Change, Range, Read};
+use crate::time::Timestamp;
 
 /// An account, its membership, organisation and invitation, as they were read.
 #[derive(Debug, Clone)]
@@ -34,24 +35,28 @@ impl Facts {
 
     /// That none of them has changed, for the commit of whatever was decided from them.
     pub fn expected(&self) -> Vec<Change> {
+        let mut changes = self.expected_but_account();
+        changes.push(self.account.expect());
+        changes
+    }
+
+    /// The same where the commit writes the account itself.
+    pub fn expected_but_account(&self) -> Vec<Change> {
         let membership = match &self.membership {
             Some(membership) => membership.expect(),
             None => Change::expect_absent::<Membership>(&self.account.id),
         };
-        [
-            Some(self.account.expect()),
-            Some(membership),
-            self.organisation.as_ref().map(Read::expect),
-            self.invitation.as_ref().map(Read::expect),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        [Some(membership), self.organisation.as_ref().map(Read::expect), self.invitation.as_ref().map(Read::expect)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 
 /// A unit's rows in force, from its own upwards. Parents in a circle or above this height are cut off.
 const HIGHEST: usize = 16;
+/// So many states of rows are looked at for one organisation, or below one row.
+const MOST_ROWS: usize = 4_096;
 
 impl Authority {
     /// The facts of `account` as they are now; the account itself is the one that authenticated.
@@ -83,6 +88,37 @@ impl Authority {
             rows.push(row);
         }
         Ok(rows)
+    }
+
+    /// The rows in force that name this Business ID, one per OID.
+    pub(super) async fn rows_naming(&self, id: &BusinessId, now: Timestamp) -> Result<Vec<UnitRow>> {
+        let generation = self.generation().await?;
+        let range = Range::of(Index::UnitsByBusinessId, index::business_id(id), MOST_ROWS);
+        let mut rows: Vec<UnitRow> = Vec::new();
+        for key in self.store.list(range).await? {
+            // Every state of a row that ever named it is listed; the one in force decides.
+            let Some((oid, _)) = index::unit_and_generation(&key) else { continue };
+            if rows.iter().any(|row| row.oid == oid) {
+                continue;
+            }
+            let row = self.unit_row(&oid, generation).await?;
+            rows.extend(row.filter(|row| row.is_in_force(now) && row.business_id.as_ref() == Some(id)));
+        }
+        Ok(rows)
+    }
+
+    /// The only row in force that belongs to the organisation, if there is exactly one.
+    pub(super) async fn only_unit(&self, organisation: &Organisation, now: Timestamp) -> Result<Option<UnitOid>> {
+        let rows = self.rows_naming(&organisation.business_id, now).await?;
+        let [only] = rows.as_slice() else { return Ok(None) };
+        let range = Range::of(Index::UnitsByParent, index::unit(&only.oid), MOST_ROWS);
+        for key in self.store.list(range).await? {
+            let Some((oid, _)) = index::unit_and_generation(&key) else { continue };
+            if policy::owns(organisation, &self.unit_rows(&oid).await?, now) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(only.oid.clone()))
     }
 
     /// The generation of the register that is in force.

@@ -13,6 +13,7 @@ mod renewal;
 mod revocations;
 mod terms;
 mod unfinished;
+mod verification;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -26,8 +27,10 @@ pub use renewal::RenewalWindow;
 pub use revocations::Revoker;
 pub use unfinished::OrderFacts;
 
+use crate::config::OrganisationDefaults;
+use crate::model::PersonKey;
 use crate::model::audit::{Act, Actor, Event};
-use crate::model::authorization::Attempts;
+use crate::model::challenge::Attempts;
 use crate::model::{Profile, Refusal};
 use crate::names::{AccountId, IssuerName, ProfileName};
 use crate::store::{Change, CommitError, Store, StoreError};
@@ -48,14 +51,68 @@ pub struct Settings {
     pub caa_lifetime: i64,
     /// The terms of service, if there are any.
     pub terms: Option<Terms>,
-    /// How long a verification by a registration officer holds.
+    /// How long the verification of an organisation holds at most, by whatever method.
     pub verification_lifetime: i64,
+    /// How organisations prove themselves.
+    pub organisations: OrganisationRules,
     /// The issuers, as far as decisions need them.
     pub issuers: Vec<IssuerFacts>,
     /// After how many seconds clients shall ask for renewal information again.
     pub renewal_retry_after: u64,
     /// The state directory, for the sealed segments of the audit trail.
     pub state_directory: PathBuf,
+}
+
+/// How organisations prove themselves. Times in seconds.
+#[derive(Debug, Clone)]
+pub struct OrganisationRules {
+    /// The challenges that an authorization of an organisation offers.
+    pub offered: Vec<OfferedProof>,
+    /// How long registration officers have to decide an application.
+    pub approval_lifetime: i64,
+    /// Whether the first verification of an organisation by registration officers needs two of them.
+    pub two_officers: bool,
+    /// How long what clients showed is kept word by word.
+    pub evidence_lifetime: i64,
+    /// The limits of an organisation that proves itself.
+    pub defaults: OrganisationDefaults,
+    /// The key for the identifiers of persons; without it there are no mandates.
+    pub person_key: Option<PersonKey>,
+}
+
+impl Default for OrganisationRules {
+    /// An application to two registration officers, and limits as configured by default.
+    fn default() -> Self {
+        const DAY: i64 = 86_400;
+        OrganisationRules {
+            offered: vec![OfferedProof::Approval { instructions: None }],
+            approval_lifetime: 30 * DAY,
+            two_officers: true,
+            evidence_lifetime: 5 * 365 * DAY,
+            defaults: OrganisationDefaults::default(),
+            person_key: None,
+        }
+    }
+}
+
+/// A challenge that an authorization of an organisation offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OfferedProof {
+    /// tkauth-01.
+    Token {
+        /// Where tokens can be had: a hint for the client.
+        authority: Option<String>,
+    },
+    /// org-signature-01.
+    CardSignature {
+        /// The certificate policies of accepted cards, dotted OIDs: a hint for the client.
+        policies: Vec<String>,
+    },
+    /// org-approval-01.
+    Approval {
+        /// A page that tells how applications are decided.
+        instructions: Option<String>,
+    },
 }
 
 /// The terms of service.

@@ -1,18 +1,21 @@
 //! Orders (RFC 8555 §7.4): admission, reading, the list, and finalize. What follows from a finalized order is the
 //! worker's; this module leaves it in the store.
 
+use super::verification::granted;
 use super::{Attempt, Authority, Facts, Fault, OrderFacts, Result};
 use crate::acme::identifier::{Identifier, IdentifierError, Identifiers, RawIdentifier};
 use crate::acme::jwk::Thumbprint;
+use crate::acme::route::Door;
 use crate::acme::status::{AuthorizationStatus, OrderStatus};
 use crate::model::audit::Act;
 use crate::model::issuance::{self, AuthorizedOrder, IssuanceFacts, KeyFacts, MatchedRequest};
-use crate::model::policy::{product_fits, subject};
+use crate::model::policy::{self, product_fits, subject};
 use crate::model::profile::{Ends, Reuse};
 use crate::model::{
-    Account, Authorization, BlockedKey, Certificate, Failure, Order, Origin, Profile, Progress, Refusal, TermsPage,
+    Account, Authorization, BlockedKey, Certificate, Failure, Limits, Order, Organisation, Origin, Profile, Progress,
+    Refusal, TermsPage,
 };
-use crate::names::{AuthorizationId, OrderId};
+use crate::names::{AuthorizationId, OrderId, UnitOid};
 use crate::store::index::{self, Index};
 use crate::store::{Change, Range, Read};
 use crate::time::Timestamp;
@@ -31,6 +34,8 @@ pub struct OrderRequest {
     pub profile: Option<String>,
     /// The certificate that is replaced, by its RFC 9773 identifier.
     pub replaces: Option<String>,
+    /// By which directory it came: it tells which identifiers may be named.
+    pub door: Door,
 }
 
 /// An order with what follows from the records around it.
@@ -72,7 +77,7 @@ impl Authority {
         let facts = self.facts(account).await?;
         let limits = facts.standing().limits(now)?;
         self.terms_are_current(account, now).await?;
-        let identifiers = self.ordered_identifiers(&request.identifiers)?;
+        let identifiers = self.ordered_identifiers(&request.identifiers, request.door)?;
         let profile_name = limits.profile(request.profile.as_deref())?;
         let profile = self.profile(&profile_name).ok_or_else(|| Refusal::ProfileNotAllowed {
             profile: profile_name.clone(),
@@ -82,19 +87,21 @@ impl Authority {
         product_fits(profile, organisation)?;
         profile.admits(&identifiers)?;
         limits.admits(&identifiers)?;
-        let unit = limits.unit(None)?;
+        policy::own_organisation(&identifiers, organisation)?;
+        let unit = self.unit_of(&limits, &identifiers, organisation, now).await?;
         let rows = self.unit_rows(&unit).await?;
         let subject = subject(organisation, &unit, &rows, &identifiers, now)?;
         let (not_before, not_after) = (time(&request.not_before, "notBefore")?, time(&request.not_after, "notAfter")?);
         let ends = Ends { unit: subject.unit_ends, issuer: self.issuer_ends(profile)? };
         profile.validity(not_before, not_after, ends, now)?;
 
-        let authorizations = self.authorizations_for(account, &identifiers, profile, now).await?;
+        let authorizations = self.authorizations_for(account, organisation, &identifiers, profile, now).await?;
         let order = Order {
             id: OrderId::mint(now),
             account: account.id,
             organisation: organisation.id,
             unit,
+            organisation_authorization: organisation_authorization(account, organisation, &authorizations),
             authorizations: authorizations.iter().map(Taken::id).collect(),
             profile: profile_name,
             not_before,
@@ -116,17 +123,40 @@ impl Authority {
         self.commit(changes, view).await
     }
 
-    /// The identifiers of a request, as far as any profile could have them.
-    pub(super) fn ordered_identifiers(&self, raw: &[RawIdentifier]) -> Result<Identifiers> {
+    /// The unit of an order: the one that it names, the invitation's, or the only one that the organisation has.
+    async fn unit_of(
+        &self,
+        limits: &Limits,
+        identifiers: &Identifiers,
+        organisation: &Organisation,
+        now: Timestamp,
+    ) -> Result<UnitOid> {
+        match limits.unit(identifiers.unit()) {
+            // Only what no invitation narrows may be found in the register.
+            Err(Refusal::UnitNotResolvable) if limits.units.is_none() => {
+                Ok(self.only_unit(organisation, now).await?.ok_or(Refusal::UnitNotResolvable)?)
+            }
+            unit => Ok(unit?),
+        }
+    }
+
+    /// The identifiers of a request, as far as they can be used by this directory.
+    pub(super) fn ordered_identifiers(&self, raw: &[RawIdentifier], door: Door) -> Result<Identifiers> {
         let mut unsupported = Vec::new();
         let mut identifiers = Vec::new();
         for raw in raw {
             match Identifier::try_from(raw) {
                 // No profile has these yet.
-                Ok(Identifier::Ip(_) | Identifier::Organisation(_) | Identifier::Unit(_)) => {
-                    unsupported.push(raw.kind.clone());
-                }
-                Ok(identifier) => identifiers.push(identifier),
+                Ok(Identifier::Ip(_)) => unsupported.push(raw.kind.clone()),
+                Ok(identifier @ (Identifier::Dns(_) | Identifier::Wildcard(_))) => identifiers.push(identifier),
+                Ok(identifier @ (Identifier::Organisation(_) | Identifier::Unit(_))) => match door {
+                    Door::Server => unsupported.push(raw.kind.clone()),
+                    Door::Organisation => identifiers.push(identifier),
+                },
+                Err(IdentifierError::Alias { given, canonical }) => match door {
+                    Door::Server => unsupported.push(raw.kind.clone()),
+                    Door::Organisation => return Err(Refusal::IdentifierAlias { given, canonical }.into()),
+                },
                 Err(IdentifierError::UnknownType(kind)) => unsupported.push(kind),
                 Err(error @ IdentifierError::Malformed(_)) => {
                     return Err(Refusal::Malformed { why: error.to_string() }.into());
@@ -150,6 +180,7 @@ impl Authority {
     async fn authorizations_for(
         &self,
         account: &Read<Account>,
+        organisation: &Organisation,
         identifiers: &Identifiers,
         profile: &Profile,
         now: Timestamp,
@@ -159,6 +190,10 @@ impl Authority {
             let reused = self.reusable(account, identifier, profile.reuse, now).await?;
             taken.push(match reused {
                 Some(authorization) => Taken::Reused(Box::new(authorization)),
+                // A member need not prove its own organisation again.
+                None if identifier.is_of_organisations() => {
+                    Taken::New(Box::new(granted(account, organisation, identifier, Origin::Order, now)))
+                }
                 None => Taken::New(Box::new(self.new_authorization(account, identifier, Origin::Order, now))),
             });
         }
@@ -379,11 +414,15 @@ enum Taken {
 }
 
 impl Taken {
-    fn id(&self) -> AuthorizationId {
+    fn authorization(&self) -> &Authorization {
         match self {
-            Taken::New(authorization) => authorization.id,
-            Taken::Reused(authorization) => authorization.id,
+            Taken::New(authorization) => authorization,
+            Taken::Reused(authorization) => authorization,
         }
+    }
+
+    fn id(&self) -> AuthorizationId {
+        self.authorization().id
     }
 
     fn change(&self) -> Change {
@@ -394,11 +433,19 @@ impl Taken {
     }
 
     fn status(&self, now: Timestamp) -> AuthorizationStatus {
-        match self {
-            Taken::New(authorization) => authorization.status(now),
-            Taken::Reused(authorization) => authorization.status(now),
-        }
+        self.authorization().status(now)
     }
+}
+
+/// The organisation's authorization that an order rests on, as far as the account may read it.
+fn organisation_authorization(
+    account: &Account,
+    organisation: &Organisation,
+    authorizations: &[Taken],
+) -> Option<AuthorizationId> {
+    let listed = authorizations.iter().find(|taken| taken.authorization().identifier.is_of_organisations());
+    let proved = organisation.verification.as_ref().filter(|verification| verification.account == Some(account.id));
+    listed.map(Taken::id).or_else(|| proved.and_then(|verification| verification.authorization))
 }
 
 fn why_invalid(order: &Order, authorizations: &[Read<Authorization>], facts: &Facts, now: Timestamp) -> Failure {

@@ -95,7 +95,8 @@ impl Authority {
         if certificate.account == account.id || membership.role == Role::Administrator {
             return Ok(true);
         }
-        for identifier in &certificate.identifiers {
+        // The organisation's own identifiers are held by membership.
+        for identifier in certificate.identifiers.dns() {
             match self.reusable(account, identifier, Reuse::All, now).await? {
                 Some(found) if found.status(now) == AuthorizationStatus::Valid => {}
                 Some(_) | None => return Ok(false),

@@ -3,7 +3,8 @@
 use super::{Attempt, Authority, Facts, Result};
 use crate::model::audit::{Act, Actor, Event};
 use crate::model::{
-    Account, Authorization, Certificate, Failure, MembershipState, Order, Progress, TermsPage, UnitRow,
+    Account, Authorization, Certificate, EvidenceDocument, Failure, MembershipState, Order, Progress, SpentProof,
+    TermsPage, UnitRow,
 };
 use crate::names::{AccountId, AuthorizationId, CertificateId, OrderId, TermsPageId};
 use crate::store::index::Index;
@@ -100,8 +101,10 @@ impl Authority {
         Ok(certificates)
     }
 
-    /// Removes a batch of orders, authorizations and terms pages that ended before `before`. Returns how many went.
-    pub async fn remove_ended(&self, before: Timestamp, limit: usize) -> Result<usize> {
+    /// Removes a batch of orders, authorizations and terms pages that ended `retention` seconds ago, and of what was to be
+    /// remembered until now only. Returns how many went.
+    pub async fn remove_ended(&self, now: Timestamp, retention: i64, limit: usize) -> Result<usize> {
+        let before = now.plus(-retention);
         let mut changes = Vec::new();
         for id in self.due(Index::OrdersByExpiry, before, limit).await? {
             let Ok(id) = OrderId::try_from(id.as_slice()) else { continue };
@@ -120,6 +123,11 @@ impl Authority {
             self.ended::<TermsPage>(Index::TermsPagesByExpiry, before, limit, |id| TermsPageId::try_from(id).ok())
                 .await?,
         );
+        // These say themselves when they end: there is nothing to keep them for.
+        let spent = |hash: &[u8]| <[u8; 32]>::try_from(hash).ok();
+        changes.extend(self.ended::<SpentProof>(Index::SpentProofsByEnd, now, limit, spent).await?);
+        let shown = |id: &[u8]| AuthorizationId::try_from(id).ok();
+        changes.extend(self.ended::<EvidenceDocument>(Index::EvidenceByEnd, now, limit, shown).await?);
         let count = changes.len();
         if count > 0 {
             // Overtaken by a change to one of them: the next round removes the others.
@@ -146,19 +154,19 @@ impl Authority {
         Ok(changes)
     }
 
-    /// Removes a batch of accounts that no organisation knows and that did nothing since `before`: strangers cannot
-    /// grow the store for ever.
-    pub async fn remove_strangers(&self, before: Timestamp, limit: usize) -> Result<usize> {
+    /// Removes a batch of accounts that no organisation knows, that prove none and that did nothing since `before`: strangers
+    /// cannot grow the store for ever.
+    pub async fn remove_strangers(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
         let mut removed = 0;
         for id in self.due(Index::UnboundAccounts, before, limit).await? {
             let Ok(id) = AccountId::try_from(id.as_slice()) else { continue };
             let Some(account) = self.store.get::<Account>(&id).await? else { continue };
             let facts = self.facts(&account).await?;
             let member = facts.membership.as_ref().is_some_and(|m| !matches!(m.state, MembershipState::Removed { .. }));
-            if member {
+            if member || !self.unproved(&account, now).await?.is_empty() {
                 continue;
             }
-            let event = Event::done(before, Actor::Server, Act::AccountRemoved).on("account", id);
+            let event = Event::done(now, Actor::Server, Act::AccountRemoved).on("account", id);
             let mut changes = vec![account.remove(), Change::Audit(event)];
             if facts.membership.is_none() {
                 changes.push(Change::expect_absent::<crate::model::Membership>(&id));
@@ -171,7 +179,7 @@ impl Authority {
     }
 
     /// The ids in a time-ordered index whose time lies before `before`.
-    async fn due(&self, index: Index, before: Timestamp, limit: usize) -> Result<Vec<Vec<u8>>> {
+    pub(super) async fn due(&self, index: Index, before: Timestamp, limit: usize) -> Result<Vec<Vec<u8>>> {
         let range = Range::of(index, [], limit).below(before.to_be_bytes());
         let keys = self.store.list(range).await?;
         Ok(keys.into_iter().filter_map(|key| key.get(TIME..).map(<[u8]>::to_vec)).collect())

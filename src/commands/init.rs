@@ -58,7 +58,7 @@ pub(super) fn run(command: &InitCommand) -> CommandResult {
     if command.software_keys {
         make_authority(command, &config)?;
     }
-    make_invitation_keys(&config)?;
+    make_master_keys(&config)?;
     let store = SledStore::create(&config.state, store_options(&config.store), SystemClock.now());
     let store = store.map_err(CommandError::failed)?;
     print_line(format_args!("made {} (store {})", config.state.display(), store.format().store));
@@ -122,8 +122,9 @@ fn as_configured(files: &AuthorityFiles, issuer: &Issuer, roots: [&Root; 2]) -> 
     if wrong.is_empty() { Ok(()) } else { Err(CommandError::Failed(wrong.join("\n"))) }
 }
 
-fn make_invitation_keys(config: &Config) -> Result<(), CommandError> {
-    for path in config.invitation_keys.files.values().filter(|path| !path.exists()) {
+fn make_master_keys(config: &Config) -> Result<(), CommandError> {
+    let paths = config.invitation_keys.files.values().chain(&config.organisation.person_key);
+    for path in paths.filter(|path| !path.exists()) {
         let failed = |error| CommandError::Failed(format!("{}: {error}", path.display()));
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).map_err(failed)?;

@@ -14,12 +14,16 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use self::issuers::{IssuerMaterial, MaterialFault, opened_root};
+use crate::acme::challenge_type::ChallengeType;
 use crate::acme::urls::Urls;
-use crate::authority::{self, Authority, InvitationKeyError, InvitationKeys, IssuerFacts};
+use crate::authority::{
+    self, Authority, InvitationKeyError, InvitationKeys, IssuerFacts, OfferedProof, OrganisationRules,
+};
 use crate::config::{self, Config};
 use crate::http::{self, Addresses, App, BindError, Listeners, Nonces, Officers, Tls, TlsError};
 use crate::issuer::{self, Issuers, PublishError, Status};
-use crate::model::authorization::Attempts;
+use crate::model::PersonKey;
+use crate::model::challenge::Attempts;
 use crate::names::{BootId, NameError};
 use crate::store::Store;
 use crate::store::sled::{OpenError, Options, SledStore};
@@ -43,7 +47,7 @@ pub enum StartError {
     /// CA material.
     #[error(transparent)]
     Material(#[from] MaterialFault),
-    /// An invitation master key's file.
+    /// The file of an invitation master key, or of the key for persons.
     #[error("{}: {why}", path.display())]
     InvitationKey {
         /// The file.
@@ -116,9 +120,10 @@ impl Server {
         let urls = Urls::new(&config.base_url).map_err(StartError::BaseUrl)?;
         let tls = Arc::new(Tls::from_files(&config.tls.certificate, &config.tls.key)?);
         let material = issuer_material(config, now)?;
+        let person_key = config.organisation.person_key.as_deref().map(person_key).transpose()?;
         let authority = Authority::new(
             Arc::clone(&store),
-            authority_settings(config, &urls, &material),
+            authority_settings(config, &urls, &material, person_key),
             config.profiles.clone(),
             invitation_keys(&config.invitation_keys)?,
         );
@@ -146,7 +151,7 @@ impl Server {
             settings: config.http.clone(),
             about: about(config)?,
             officers: officers(config, further_officers)?,
-            organisation_defaults: config.organisation_defaults.clone(),
+            organisation_defaults: config.organisation.defaults.clone(),
             status: status.clone(),
             public_url: config.public_url.clone(),
             directory: config.state.clone(),
@@ -270,7 +275,12 @@ fn seconds(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn authority_settings(config: &Config, urls: &Urls, material: &[IssuerMaterial]) -> authority::Settings {
+fn authority_settings(
+    config: &Config,
+    urls: &Urls,
+    material: &[IssuerMaterial],
+    person_key: Option<PersonKey>,
+) -> authority::Settings {
     let facts = |(issuer, material): (&config::Issuer, &IssuerMaterial)| IssuerFacts {
         name: issuer.name.clone(),
         key_identifier: material.certificate().subject_key().map(|id| id.as_bytes().to_vec()).unwrap_or_default(),
@@ -293,10 +303,29 @@ fn authority_settings(config: &Config, urls: &Urls, material: &[IssuerMaterial])
             url: terms.url.clone().unwrap_or_else(|| format!("{}/terms", urls.base())),
             required_from: terms.required_from,
         }),
-        verification_lifetime: seconds(lifetimes.verification),
+        verification_lifetime: seconds(config.organisation.verification_lifetime),
+        organisations: organisation_rules(&config.organisation, person_key),
         issuers: config.issuers.iter().zip(material).map(facts).collect(),
         renewal_retry_after: lifetimes.renewal_check.as_secs(),
         state_directory: config.state.clone(),
+    }
+}
+
+fn organisation_rules(settings: &config::OrganisationSettings, person_key: Option<PersonKey>) -> OrganisationRules {
+    let offered = |challenge: &ChallengeType| match challenge {
+        ChallengeType::Tkauth01 => Some(OfferedProof::Token { authority: None }),
+        ChallengeType::OrgSignature01 => Some(OfferedProof::CardSignature { policies: Vec::new() }),
+        ChallengeType::OrgApproval01 => Some(OfferedProof::Approval { instructions: settings.instructions.clone() }),
+        // The configuration's checks let no challenge of dns names stand there.
+        ChallengeType::Http01 | ChallengeType::Dns01 | ChallengeType::TlsAlpn01 => None,
+    };
+    OrganisationRules {
+        offered: settings.challenges.iter().filter_map(offered).collect(),
+        approval_lifetime: seconds(settings.approval_lifetime),
+        two_officers: settings.two_officers,
+        evidence_lifetime: seconds(settings.evidence_lifetime),
+        defaults: settings.defaults.clone(),
+        person_key,
     }
 }
 
@@ -350,18 +379,24 @@ pub fn invitation_keys(files: &config::InvitationKeyFiles) -> Result<InvitationK
     Ok(InvitationKeys::new(masters, &files.current)?)
 }
 
+/// Reads the key under which the identifiers of persons are hashed.
+///
+/// # Errors
+/// As [`invitation_keys`].
+pub fn person_key(path: &Path) -> Result<PersonKey, StartError> {
+    Ok(PersonKey::new(master_key(path)?))
+}
+
 fn master_key(path: &Path) -> Result<Zeroizing<[u8; MASTER_KEY_OCTETS]>, StartError> {
     use std::os::unix::fs::MetadataExt as _;
     let refused = |why: String| StartError::InvitationKey { path: path.to_owned(), why };
     let mode = fs::metadata(path).map_err(at(path))?.mode() & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(refused(format!(
-            "mode {mode:04o} lets others read the invitation master key; run `chmod 0600` on it"
-        )));
+        return Err(refused(format!("mode {mode:04o} lets others read the master key; run `chmod 0600` on it")));
     }
     let octets = Zeroizing::new(fs::read(path).map_err(at(path))?);
     let octets: &[u8; MASTER_KEY_OCTETS] = octets.as_slice().try_into().map_err(|_| {
-        refused(format!("an invitation master key has exactly {MASTER_KEY_OCTETS} octets; restore it from its backup"))
+        refused(format!("a master key has exactly {MASTER_KEY_OCTETS} octets; restore it from its backup"))
     })?;
     Ok(Zeroizing::new(*octets))
 }

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Config, Fault, InvitationKeyFiles, Issuer, TlsFiles, Written};
+use super::{Config, Fault, InvitationKeyFiles, Issuer, OfficerRole, TlsFiles, Written};
+use crate::acme::challenge_type::ChallengeType;
 use crate::model::Profile;
 use crate::public_key::KeyFamily;
 
@@ -41,13 +42,14 @@ pub(super) fn checked(written: Written, directory: &Path) -> Result<Config, Vec<
         store: written.store,
         work: written.work,
         log: written.log,
-        organisation_defaults: written.organisation.defaults,
+        organisation: written.organisation,
         state,
     };
     let config = checks.resolved(config);
     checks.issuers(&config);
     checks.profiles(&config);
     checks.officers(&config);
+    checks.organisation(&config);
     checks.terms(&config);
     checks.times(&config);
     checks.sizes(&config);
@@ -121,6 +123,9 @@ impl Checks<'_> {
             root.certificate = self.directory.join(&root.certificate);
             root.crl = self.directory.join(&root.crl);
         }
+        if let Some(key) = &mut config.organisation.person_key {
+            *key = self.directory.join(&key);
+        }
         if let Some(text) = config.terms.as_mut().and_then(|terms| terms.text.as_mut()) {
             *text = self.directory.join(&text);
         }
@@ -189,7 +194,7 @@ impl Checks<'_> {
             self.must(known, key("issuer"), format!("there is no issuer \"{}\"", profile.issuer));
             self.profile(profile, key);
         }
-        for (index, name) in config.organisation_defaults.profiles.iter().enumerate() {
+        for (index, name) in config.organisation.defaults.profiles.iter().enumerate() {
             let key = format!("organisation.defaults.profiles[{index}]");
             self.must(names.contains(name), key, format!("there is no profile \"{name}\""));
         }
@@ -245,6 +250,39 @@ impl Checks<'_> {
         }
     }
 
+    fn organisation(&mut self, config: &Config) {
+        let organisation = &config.organisation;
+        self.must(!organisation.challenges.is_empty(), "organisation.challenges", "must name at least one challenge");
+        for (index, challenge) in organisation.challenges.iter().enumerate() {
+            let key = format!("organisation.challenges[{index}]");
+            let label = challenge.label();
+            let what = "is no challenge of organisations: tkauth-01, org-signature-01, org-approval-01";
+            self.must(challenge.is_of_organisations(), &key, format!("\"{label}\" {what}"));
+            let earlier = organisation.challenges.iter().take(index);
+            self.must(
+                !earlier.into_iter().any(|other| other == challenge),
+                &key,
+                format!("\"{label}\" stands there twice"),
+            );
+        }
+        if let Some(why) = organisation.instructions.as_deref().and_then(web_url_fault) {
+            self.fault("organisation.instructions", why);
+        }
+        for (key, value, least, most) in [
+            ("verification_lifetime", organisation.verification_lifetime, MINUTE, 1_830 * DAY),
+            ("approval_lifetime", organisation.approval_lifetime, MINUTE, 90 * DAY),
+            ("evidence_lifetime", organisation.evidence_lifetime, MINUTE, 36_500 * DAY),
+        ] {
+            self.between(format!("organisation.{key}"), value, least, most);
+        }
+        let officers =
+            config.officers.iter().filter(|officer| officer.role == OfficerRole::RegistrationOfficer).count();
+        let decides = organisation.challenges.contains(&ChallengeType::OrgApproval01);
+        let enough = !(decides && organisation.two_officers && officers == 1);
+        let why = "two registration officers are needed, and [[officers]] names one: add another, or set this to false";
+        self.must(enough, "organisation.two_officers", why);
+    }
+
     fn times(&mut self, config: &Config) {
         let (lifetimes, attempts) = (&config.lifetimes, &config.attempts);
         for (key, value, least, most) in [
@@ -252,7 +290,6 @@ impl Checks<'_> {
             ("pending_authorization", lifetimes.pending_authorization, 10 * MINUTE, 90 * DAY),
             ("valid_authorization", lifetimes.valid_authorization, MINUTE, 398 * DAY),
             ("caa", lifetimes.caa, Duration::from_secs(1), 8 * HOUR),
-            ("verification", lifetimes.verification, DAY, 1_830 * DAY),
             ("retention", lifetimes.retention, MINUTE, 3_660 * DAY),
             ("strangers", lifetimes.strangers, HOUR, 3_660 * DAY),
             ("prepared", lifetimes.prepared, MINUTE, DAY),

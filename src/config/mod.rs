@@ -19,7 +19,8 @@ pub use http::{HttpSettings, Rate, RateLimits};
 pub use reading::Fault;
 pub use sections::{
     AttemptSettings, CrlSettings, InvitationKeyFiles, Issuer, Lifetimes, LogFormat, LogSettings, OcspResponder,
-    Officer, OfficerRole, OrganisationDefaults, Root, StoreSettings, Terms, TlsFiles, WorkSettings,
+    Officer, OfficerRole, OrganisationDefaults, OrganisationSettings, Root, StoreSettings, Terms, TlsFiles,
+    WorkSettings,
 };
 
 /// A configuration that is whole and does not contradict itself. Paths are absolute, or relative to the working directory
@@ -68,8 +69,8 @@ pub struct Config {
     pub work: WorkSettings,
     /// What is logged.
     pub log: LogSettings,
-    /// The limits of organisations for which none are named.
-    pub organisation_defaults: OrganisationDefaults,
+    /// How organisations prove themselves, and their limits where none are named.
+    pub organisation: OrganisationSettings,
 }
 
 /// What stands in the file.
@@ -98,13 +99,7 @@ struct Written {
     store: StoreSettings,
     work: WorkSettings,
     log: LogSettings,
-    organisation: WrittenOrganisation,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct WrittenOrganisation {
-    defaults: OrganisationDefaults,
+    organisation: OrganisationSettings,
 }
 
 /// A file of one profile.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::acme::challenge_type::ChallengeType;
 use crate::model::Language;
 use crate::names::quantity::{duration, size};
 use crate::names::{IssuerName, ProfileName, Zone};
@@ -163,9 +164,6 @@ pub struct Lifetimes {
     /// CAA is asked again before issuance when the last answer is older than this; at most 8h (RFC 8659 and CA/B rules).
     #[serde(with = "duration")]
     pub caa: Duration,
-    /// How long a registration officer's verification of an organisation holds.
-    #[serde(with = "duration")]
-    pub verification: Duration,
     /// Ended orders and authorizations are kept for this long. Certificates and audit entries stay.
     #[serde(with = "duration")]
     pub retention: Duration,
@@ -190,7 +188,6 @@ impl Default for Lifetimes {
             pending_authorization: 7 * DAY,
             valid_authorization: 30 * DAY,
             caa: 8 * HOUR,
-            verification: 730 * DAY,
             retention: 30 * DAY,
             strangers: 30 * DAY,
             prepared: HOUR,
@@ -302,6 +299,46 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// `[organisation]`: how organisations prove themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OrganisationSettings {
+    /// The limits of an organisation for which an officer names none, and of one that proves itself.
+    pub defaults: OrganisationDefaults,
+    /// The challenges that an authorization of an organisation offers: `tkauth-01`, `org-signature-01`, `org-approval-01`.
+    pub challenges: Vec<ChallengeType>,
+    /// A verification holds for this long at most, by whatever method.
+    #[serde(with = "duration")]
+    pub verification_lifetime: Duration,
+    /// How long registration officers have to decide an application.
+    #[serde(with = "duration")]
+    pub approval_lifetime: Duration,
+    /// Whether an organisation's first verification by registration officers needs two of them.
+    pub two_officers: bool,
+    /// A page that tells applicants how applications are decided, `https://`.
+    pub instructions: Option<String>,
+    /// What clients showed word by word, with its personal data, is kept for this long after the decision.
+    #[serde(with = "duration")]
+    pub evidence_lifetime: Duration,
+    /// The key under which the identifiers of persons are hashed: 32 octets, mode 0600. Needed for mandates.
+    pub person_key: Option<PathBuf>,
+}
+
+impl Default for OrganisationSettings {
+    fn default() -> Self {
+        OrganisationSettings {
+            defaults: OrganisationDefaults::default(),
+            challenges: vec![ChallengeType::OrgApproval01],
+            verification_lifetime: 398 * DAY,
+            approval_lifetime: 30 * DAY,
+            two_officers: true,
+            instructions: None,
+            evidence_lifetime: 5 * 365 * DAY,
+            person_key: None,
+        }
+    }
 }
 
 /// `[organisation.defaults]`: the limits of an organisation for which an officer names none.

@@ -46,9 +46,13 @@ fn kind(refusal: &Refusal) -> (ProblemKind, u16) {
         Refusal::ProfileNotAllowed { .. } | Refusal::ProfileNeeded { .. } | Refusal::TestOrganisation { .. } => {
             (P::InvalidProfile, 400)
         }
-        Refusal::IdentifiersRejected { .. } => (P::RejectedIdentifier, 403),
+        Refusal::IdentifiersRejected { .. }
+        | Refusal::IdentifierAlias { .. }
+        | Refusal::OrganisationRejected { .. } => (P::RejectedIdentifier, 403),
         Refusal::IdentifiersUnsupported { .. } => (P::UnsupportedIdentifier, 400),
-        Refusal::TooManyIdentifiers { .. }
+        Refusal::OneOrganisationOnly
+        | Refusal::DnsNameNeeded
+        | Refusal::TooManyIdentifiers { .. }
         | Refusal::ValidityRefused { .. }
         | Refusal::AuthorizationEnded { .. }
         | Refusal::OtherChallengeProcessing
@@ -61,7 +65,7 @@ fn kind(refusal: &Refusal) -> (ProblemKind, u16) {
         Refusal::AlreadyReplaced => (P::AlreadyReplaced, 409),
         Refusal::AlreadyRevoked => (P::AlreadyRevoked, 400),
         Refusal::BadRevocationReason { .. } => (P::BadRevocationReason, 400),
-        Refusal::RateLimited { .. } => (P::RateLimited, 429),
+        Refusal::RateLimited { .. } | Refusal::TooManyOpenProofs { .. } => (P::RateLimited, 429),
     }
 }
 

@@ -27,6 +27,9 @@ pub struct Account {
     pub created: Timestamp,
     /// When it last changed something. Accounts without a membership are removed some time after this.
     pub touched: Timestamp,
+    /// Whether it ever became a member of an organisation: then it is never removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bound: bool,
 }
 
 /// Whether an account may act. Both ends are final (RFC 8555 §7.1.6).
@@ -91,6 +94,16 @@ impl Account {
     /// The account with another key. Orders and authorizations live on (RFC 8555 §7.3.5).
     pub fn with_key(&self, key: Jwk, now: Timestamp) -> Account {
         Account { key, touched: now, ..self.clone() }
+    }
+
+    /// The account, having asked for something that is kept.
+    pub fn touched(&self, now: Timestamp) -> Account {
+        Account { touched: now, ..self.clone() }
+    }
+
+    /// The account, bound to an organisation for its whole life.
+    pub fn bound(&self, now: Timestamp) -> Account {
+        Account { bound: true, touched: now, ..self.clone() }
     }
 
     /// The account, having agreed to terms.

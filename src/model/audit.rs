@@ -73,10 +73,20 @@ pub enum Act {
     MembershipBegan,
     /// A membership was ended.
     MembershipEnded,
+    /// A membership waits to be admitted.
+    MembershipPending,
+    /// An officer or an administrator admitted a waiting membership; the first officer of two, too.
+    MembershipAdmitted,
+    /// A waiting membership was refused.
+    MembershipRefused,
+    /// A member's role changed.
+    MembershipChanged,
     /// An organisation was added.
     OrganisationAdded,
     /// An organisation's limits changed.
     OrganisationChanged,
+    /// An organisation was verified by a proof, or its verification renewed.
+    OrganisationVerified,
     /// An organisation was suspended.
     OrganisationSuspended,
     /// An organisation's suspension ended.
@@ -95,6 +105,10 @@ pub enum Act {
     AuthorizationValid,
     /// An authorization became invalid.
     AuthorizationInvalid,
+    /// An answered challenge was undone, since the account has another key.
+    ChallengeRestarted,
+    /// An officer approved an application, and another one is needed.
+    ApplicationApproved,
     /// An authorization was deactivated.
     AuthorizationDeactivated,
     /// An order was created or refused.

@@ -1,13 +1,13 @@
-//! Authorizations and their challenges (RFC 8555 §7.1.4, §7.1.5, §8).
+//! Authorizations (RFC 8555 §7.1.4): what an account may act for, and how its challenges decide that.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Refusal};
-use crate::acme::challenge_type::ChallengeType;
+use super::challenge::{Attempts, FailedAttempt, summary};
+use super::{Answer, Approval, Challenge, ChallengeProgress, Evidence, Refusal};
 use crate::acme::identifier::Identifier;
 use crate::acme::problem::Problem;
 use crate::acme::status::{AuthorizationStatus, ChallengeStatus};
-use crate::names::{AccountId, AuthorizationId, ChallengeId};
+use crate::names::{AccountId, AuthorizationId, ChallengeId, OrganisationId};
 use crate::time::Timestamp;
 
 /// An authorization: that an account may act for an identifier, or how it may prove so.
@@ -25,12 +25,18 @@ pub struct Authorization {
     pub created: Timestamp,
     /// While pending: when it ends. Once valid: until when it holds.
     pub expires: Timestamp,
-    /// The ways to prove it; any one suffices.
+    /// The ways to prove it; any one suffices. None where it is granted.
     pub challenges: Vec<Challenge>,
+    /// Why it is valid without a challenge, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Grant>,
     /// When its holder ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deactivated: Option<Timestamp>,
 }
+
+/// So many failed attempts of a challenge that waits are shown: the last ones.
+const MOST_WAITS_SHOWN: usize = 5;
 
 /// What an authorization was made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,178 +48,13 @@ pub enum Origin {
     PreAuthorization,
 }
 
-/// One way to prove an authorization.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Challenge {
-    /// Its id.
-    pub id: ChallengeId,
-    /// Its kind, with what only that kind has.
-    pub kind: ChallengeKind,
-    /// How far it has come.
-    pub progress: ChallengeProgress,
-}
-
-/// The kinds of challenge, each with its own data.
+/// Why an authorization is valid without a challenge: its account is a member of the organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type")]
-pub enum ChallengeKind {
-    /// RFC 8555 §8.3.
-    #[serde(rename = "http-01")]
-    Http01 {
-        /// 256 random bits, base64url.
-        token: String,
-    },
-    /// RFC 8555 §8.4.
-    #[serde(rename = "dns-01")]
-    Dns01 {
-        /// 256 random bits, base64url.
-        token: String,
-    },
-    /// RFC 8737.
-    #[serde(rename = "tls-alpn-01")]
-    TlsAlpn01 {
-        /// 256 random bits, base64url.
-        token: String,
-    },
-}
-
-impl ChallengeKind {
-    /// A challenge of `kind` with a token.
-    pub fn with_token(kind: ChallengeType, token: String) -> Self {
-        match kind {
-            ChallengeType::Http01 => ChallengeKind::Http01 { token },
-            ChallengeType::Dns01 => ChallengeKind::Dns01 { token },
-            ChallengeType::TlsAlpn01 => ChallengeKind::TlsAlpn01 { token },
-        }
-    }
-
-    /// The kind's label.
-    pub fn challenge_type(&self) -> ChallengeType {
-        match self {
-            ChallengeKind::Http01 { .. } => ChallengeType::Http01,
-            ChallengeKind::Dns01 { .. } => ChallengeType::Dns01,
-            ChallengeKind::TlsAlpn01 { .. } => ChallengeType::TlsAlpn01,
-        }
-    }
-
-    /// The token.
-    pub fn token(&self) -> &str {
-        match self {
-            ChallengeKind::Http01 { token } | ChallengeKind::Dns01 { token } | ChallengeKind::TlsAlpn01 { token } => {
-                token
-            }
-        }
-    }
-}
-
-/// How far a challenge has come. The two ends are final.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "kebab-case")]
-pub enum ChallengeProgress {
-    /// The client has not answered it.
-    Pending,
-    /// The worker has to validate it.
-    Processing {
-        /// Since when.
-        since: Timestamp,
-        /// When the next attempt is due.
-        due: Timestamp,
-        /// The key authorization of the account's key when it answered (RFC 8555 §8.1).
-        key_authorization: String,
-        /// The attempts that failed, oldest first.
-        failures: Vec<FailedAttempt>,
-    },
-    /// It was proved.
-    Valid {
-        /// When.
-        validated: Timestamp,
-        /// What was seen.
-        evidence: Evidence,
-    },
-    /// It was not.
-    Invalid {
-        /// When that was clear.
-        at: Timestamp,
-        /// The last problem, with one subproblem per failed attempt.
-        problem: Box<Problem>,
-    },
-}
-
-/// One failed attempt (RFC 8555 §8.2: an entry after each).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FailedAttempt {
-    /// When.
+pub struct Grant {
+    /// The organisation, which is the identifier or which the identifier's unit belongs to.
+    pub organisation: OrganisationId,
+    /// When it was granted.
     pub at: Timestamp,
-    /// What went wrong.
-    pub problem: Box<Problem>,
-}
-
-/// How often a challenge is tried, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attempts {
-    /// How many attempts there are; at least one.
-    pub most: u32,
-    /// The first pause in seconds; each further pause is twice as long.
-    pub first_pause: i64,
-    /// The longest pause in seconds.
-    pub longest_pause: i64,
-    /// After so many seconds no new attempt begins.
-    pub within: i64,
-}
-
-impl Attempts {
-    /// When the next attempt is due after `failed` attempts, or `None` when they are used up.
-    fn next(&self, failed: usize, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let doubled = self.first_pause.saturating_mul(1 << failed.saturating_sub(1).min(20));
-        let due = now.plus(doubled.min(self.longest_pause));
-        (failed < self.most as usize && due.since(since) <= self.within).then_some(due)
-    }
-}
-
-impl ChallengeProgress {
-    /// The same with the next attempt due earlier; `None` if it is not being validated, or the attempt is due already.
-    // RFC 8555 §8.2: who answers again asks for a retry. It comes no sooner than the first pause after the last attempt, so that
-    // answers bring no attempt more than there would be, and none while one runs.
-    fn sooner(&self, attempts: Attempts, now: Timestamp) -> Option<ChallengeProgress> {
-        let ChallengeProgress::Processing { since, due, key_authorization, failures } = self else { return None };
-        let earliest = failures.last().map_or(now, |last| last.at.plus(attempts.first_pause)).max(now);
-        (*due > earliest).then(|| ChallengeProgress::Processing {
-            since: *since,
-            due: earliest,
-            key_authorization: key_authorization.clone(),
-            failures: failures.clone(),
-        })
-    }
-}
-
-impl Challenge {
-    /// The status on the wire.
-    pub fn status(&self) -> ChallengeStatus {
-        match self.progress {
-            ChallengeProgress::Pending => ChallengeStatus::Pending,
-            ChallengeProgress::Processing { .. } => ChallengeStatus::Processing,
-            ChallengeProgress::Valid { .. } => ChallengeStatus::Valid,
-            ChallengeProgress::Invalid { .. } => ChallengeStatus::Invalid,
-        }
-    }
-
-    /// The error to show: the last failed attempt while processing, the whole story once invalid.
-    // Erratum 5732: `error` may stand with `processing`, too.
-    pub fn error(&self) -> Option<Problem> {
-        match &self.progress {
-            ChallengeProgress::Processing { failures, .. } => summary(failures),
-            ChallengeProgress::Invalid { problem, .. } => Some((**problem).clone()),
-            ChallengeProgress::Pending | ChallengeProgress::Valid { .. } => None,
-        }
-    }
-}
-
-/// The last failure, with every attempt as a subproblem when there was more than one.
-fn summary(failures: &[FailedAttempt]) -> Option<Problem> {
-    let last = failures.last()?;
-    let attempts = failures.iter().map(|failure| failure.problem.as_ref().clone().about(None)).collect();
-    let problem = last.problem.as_ref().clone();
-    Some(if failures.len() > 1 { problem.with_subproblems(attempts) } else { problem })
 }
 
 impl Authorization {
@@ -223,13 +64,19 @@ impl Authorization {
             return AuthorizationStatus::Deactivated;
         }
         let ended = self.expires <= now;
+        if self.granted.is_some() {
+            return if ended { AuthorizationStatus::Expired } else { AuthorizationStatus::Valid };
+        }
         let mut status = if ended { AuthorizationStatus::Invalid } else { AuthorizationStatus::Pending };
         for challenge in &self.challenges {
             match challenge.progress {
                 ChallengeProgress::Valid { .. } if ended => return AuthorizationStatus::Expired,
                 ChallengeProgress::Valid { .. } => return AuthorizationStatus::Valid,
                 ChallengeProgress::Invalid { .. } => status = AuthorizationStatus::Invalid,
-                ChallengeProgress::Pending | ChallengeProgress::Processing { .. } => {}
+                ChallengeProgress::Pending
+                | ChallengeProgress::Restarted { .. }
+                | ChallengeProgress::Processing { .. }
+                | ChallengeProgress::UnderReview { .. } => {}
             }
         }
         status
@@ -245,11 +92,31 @@ impl Authorization {
         self.challenges.iter().find(|c| matches!(c.progress, ChallengeProgress::Processing { .. }))
     }
 
+    /// The challenge that registration officers have to decide, if any.
+    pub fn under_review(&self) -> Option<&Challenge> {
+        self.challenges.iter().find(|c| matches!(c.progress, ChallengeProgress::UnderReview { .. }))
+    }
+
+    /// The challenge that was answered and is not decided yet, whoever has to decide it.
+    pub fn answered_challenge(&self) -> Option<&Challenge> {
+        self.challenges.iter().find(|challenge| challenge.status() == ChallengeStatus::Processing)
+    }
+
+    /// Whether a challenge has decided it.
+    pub fn is_decided(&self) -> bool {
+        let decides = |c: &Challenge| matches!(c.status(), ChallengeStatus::Valid | ChallengeStatus::Invalid);
+        self.challenges.iter().any(decides)
+    }
+
     /// When the next validation attempt is due.
     pub fn due(&self) -> Option<Timestamp> {
-        self.processing().and_then(|challenge| match challenge.progress {
+        self.challenges.iter().find_map(|challenge| match challenge.progress {
             ChallengeProgress::Processing { due, .. } => Some(due),
-            ChallengeProgress::Pending | ChallengeProgress::Valid { .. } | ChallengeProgress::Invalid { .. } => None,
+            ChallengeProgress::Pending
+            | ChallengeProgress::Restarted { .. }
+            | ChallengeProgress::UnderReview { .. }
+            | ChallengeProgress::Valid { .. }
+            | ChallengeProgress::Invalid { .. } => None,
         })
     }
 
@@ -257,9 +124,11 @@ impl Authorization {
     pub fn proof(&self) -> Option<(&Challenge, Timestamp, &Evidence)> {
         self.challenges.iter().find_map(|challenge| match &challenge.progress {
             ChallengeProgress::Valid { validated, evidence } => Some((challenge, *validated, evidence)),
-            ChallengeProgress::Pending | ChallengeProgress::Processing { .. } | ChallengeProgress::Invalid { .. } => {
-                None
-            }
+            ChallengeProgress::Pending
+            | ChallengeProgress::Restarted { .. }
+            | ChallengeProgress::Processing { .. }
+            | ChallengeProgress::UnderReview { .. }
+            | ChallengeProgress::Invalid { .. } => None,
         })
     }
 
@@ -269,6 +138,7 @@ impl Authorization {
         &self,
         id: ChallengeId,
         key_authorization: String,
+        answer: Answer,
         attempts: Attempts,
         now: Timestamp,
     ) -> Result<Option<Authorization>, Refusal> {
@@ -281,11 +151,60 @@ impl Authorization {
             return Err(Refusal::AuthorizationEnded { status: self.status(now) });
         }
         // One challenge at a time: the first answered decides the authorization.
-        if self.processing().is_some() {
+        if self.answered_challenge().is_some() {
             return Err(Refusal::OtherChallengeProcessing);
         }
-        let progress = ChallengeProgress::Processing { since: now, due: now, key_authorization, failures: Vec::new() };
+        answer.fits(challenge.kind.challenge_type()).map_err(|why| Refusal::Malformed { why })?;
+        let progress = match answer {
+            Answer::Application(application) => {
+                ChallengeProgress::UnderReview { since: now, key_authorization, application, approvals: Vec::new() }
+            }
+            answer @ (Answer::Ready | Answer::Token { .. } | Answer::CardSignature { .. }) => {
+                ChallengeProgress::Processing { since: now, due: now, key_authorization, answer, failures: Vec::new() }
+            }
+        };
         Ok(Some(self.with_progress(id, progress)))
+    }
+
+    /// The authorization whose officers have time until `until` at least.
+    pub fn reviewed_until(&self, until: Timestamp) -> Authorization {
+        Authorization { expires: self.expires.max(until), ..self.clone() }
+    }
+
+    /// The authorization with one more officer's approval; another one's is still needed.
+    pub fn approved_by(&self, id: ChallengeId, approval: Approval) -> Authorization {
+        let mut authorization = self.clone();
+        for challenge in authorization.challenges.iter_mut().filter(|challenge| challenge.id == id) {
+            if let ChallengeProgress::UnderReview { approvals, .. } = &mut challenge.progress {
+                approvals.push(approval.clone());
+            }
+        }
+        authorization
+    }
+
+    /// The authorization with its answered challenge undone; `None` if none is answered and undecided.
+    pub fn restarted(&self, problem: Problem, now: Timestamp) -> Option<Authorization> {
+        let id = self.answered_challenge()?.id;
+        Some(self.with_progress(id, ChallengeProgress::Restarted { at: now, problem: Box::new(problem) }))
+    }
+
+    /// The authorization after what was shown was found to prove nothing, however often it is looked at.
+    pub fn refuted(&self, id: ChallengeId, problem: Problem, now: Timestamp) -> Authorization {
+        self.with_progress(id, ChallengeProgress::Invalid { at: now, problem: Box::new(problem) })
+    }
+
+    /// The authorization while somebody who has to be asked cannot be: asked again at `due`, however often that is.
+    pub fn waiting(&self, id: ChallengeId, problem: Problem, due: Timestamp, now: Timestamp) -> Authorization {
+        let mut authorization = self.clone();
+        for challenge in authorization.challenges.iter_mut().filter(|challenge| challenge.id == id) {
+            if let ChallengeProgress::Processing { due: next, failures, .. } = &mut challenge.progress {
+                *next = due;
+                failures.push(FailedAttempt { at: now, problem: Box::new(problem.clone()) });
+                let surplus = failures.len().saturating_sub(MOST_WAITS_SHOWN);
+                failures.drain(..surplus);
+            }
+        }
+        authorization
     }
 
     /// The authorization after a successful validation: valid until `expires`.
@@ -303,7 +222,8 @@ impl Authorization {
         now: Timestamp,
     ) -> Authorization {
         let Some(Challenge {
-            progress: ChallengeProgress::Processing { since, key_authorization, failures, .. }, ..
+            progress: ChallengeProgress::Processing { since, key_authorization, answer, failures, .. },
+            ..
         }) = self.challenge(id)
         else {
             return self.clone();
@@ -316,6 +236,7 @@ impl Authorization {
                 since: *since,
                 due,
                 key_authorization: key_authorization.clone(),
+                answer: answer.clone(),
                 failures,
             },
             (None, Some(problem)) => ChallengeProgress::Invalid { at: now, problem: Box::new(problem) },
@@ -356,6 +277,7 @@ impl Authorization {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ChallengeKind;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
     const HTTP: ChallengeId = ChallengeId::from_bytes([1; 16]);
@@ -363,11 +285,8 @@ mod tests {
     const ATTEMPTS: Attempts = Attempts { most: 3, first_pause: 2, longest_pause: 10, within: 30 };
 
     fn authorization() -> Authorization {
-        let challenge = |id, kind| Challenge {
-            id,
-            kind: ChallengeKind::with_token(kind, "token".into()),
-            progress: ChallengeProgress::Pending,
-        };
+        let challenge = |id, kind| Challenge { id, kind, progress: ChallengeProgress::Pending };
+        let token = || "token".to_owned();
         Authorization {
             id: AuthorizationId::from_bytes([3; 16]),
             account: AccountId::from_bytes([4; 16]),
@@ -375,17 +294,21 @@ mod tests {
             origin: Origin::Order,
             created: NOW,
             expires: NOW.plus(1000),
-            challenges: vec![challenge(HTTP, ChallengeType::Http01), challenge(DNS, ChallengeType::Dns01)],
+            challenges: vec![
+                challenge(HTTP, ChallengeKind::Http01 { token: token() }),
+                challenge(DNS, ChallengeKind::Dns01 { token: token() }),
+            ],
+            granted: None,
             deactivated: None,
         }
     }
 
     fn answered() -> Authorization {
-        authorization().answered(HTTP, "token.thumb".into(), ATTEMPTS, NOW).unwrap().unwrap()
+        authorization().answered(HTTP, "token.thumb".into(), Answer::Ready, ATTEMPTS, NOW).unwrap().unwrap()
     }
 
     fn evidence() -> Evidence {
-        Evidence { address: None, trail: vec![], caa: None }
+        Evidence::default()
     }
 
     fn problem() -> Problem {
@@ -394,13 +317,13 @@ mod tests {
 
     #[test]
     fn a_second_answer_changes_nothing_while_the_first_attempt_runs() {
-        assert_eq!(answered().answered(HTTP, "token.thumb".into(), ATTEMPTS, NOW.plus(1)), Ok(None));
+        assert_eq!(answered().answered(HTTP, "token.thumb".into(), Answer::Ready, ATTEMPTS, NOW.plus(1)), Ok(None));
     }
 
     #[test]
     fn an_answer_between_two_attempts_brings_the_next_one_forward_to_the_end_of_the_first_pause() {
         let again = |authorization: &Authorization, now| {
-            authorization.answered(HTTP, "token.thumb".into(), ATTEMPTS, now).unwrap()
+            authorization.answered(HTTP, "token.thumb".into(), Answer::Ready, ATTEMPTS, now).unwrap()
         };
         let first = answered().attempt_failed(HTTP, problem(), ATTEMPTS, NOW);
         assert_eq!(again(&first, NOW.plus(1)), None, "the first pause is the shortest");
@@ -416,7 +339,7 @@ mod tests {
 
     #[test]
     fn another_challenge_waits_while_one_is_validated() {
-        let other = answered().answered(DNS, "token.thumb".into(), ATTEMPTS, NOW);
+        let other = answered().answered(DNS, "token.thumb".into(), Answer::Ready, ATTEMPTS, NOW);
         assert_eq!(other, Err(Refusal::OtherChallengeProcessing));
     }
 
@@ -425,7 +348,7 @@ mod tests {
         let valid = answered().proved(HTTP, evidence(), NOW.plus(50), NOW.plus(1));
         assert_eq!(valid.status(NOW.plus(49)), AuthorizationStatus::Valid);
         assert_eq!(valid.status(NOW.plus(50)), AuthorizationStatus::Expired);
-        assert!(valid.answered(DNS, String::new(), ATTEMPTS, NOW.plus(2)).is_err());
+        assert!(valid.answered(DNS, String::new(), Answer::Ready, ATTEMPTS, NOW.plus(2)).is_err());
     }
 
     #[test]
@@ -459,5 +382,55 @@ mod tests {
         assert_eq!(deactivated.status(NOW), AuthorizationStatus::Deactivated);
         assert!(deactivated.deactivated(NOW).is_none());
         assert!(authorization().deactivated(NOW.plus(1000)).is_none());
+    }
+
+    #[test]
+    fn an_application_waits_for_officers_and_for_no_worker() {
+        let application = crate::model::application::tests::application();
+        let kind = ChallengeKind::OrgApproval01 { token: "t".into(), reference: "r".into(), instructions: None };
+        let mut authorization = authorization();
+        authorization.challenges[1].kind = kind;
+        let answer = Answer::Application(application);
+        let review = authorization.answered(DNS, "t.thumb".into(), answer.clone(), ATTEMPTS, NOW).unwrap().unwrap();
+        assert_eq!((review.due(), review.processing()), (None, None));
+        assert_eq!(review.challenge(DNS).map(Challenge::status), Some(ChallengeStatus::Processing));
+        assert_eq!(review.challenge(DNS).and_then(Challenge::error), None, "no error entries while just waiting");
+        assert!(review.answered(HTTP, "t.thumb".into(), Answer::Ready, ATTEMPTS, NOW).is_err());
+        let approved = review.approved_by(DNS, Approval { officer: "one".into(), at: NOW });
+        assert_ne!(approved, review);
+        assert_eq!(approved.reviewed_until(NOW.plus(9_999)).status(NOW.plus(9_998)), AuthorizationStatus::Pending);
+    }
+
+    // X14
+    #[test]
+    fn a_restarted_challenge_is_pending_with_its_reason_and_can_be_answered_anew() {
+        let restarted = answered().restarted(problem(), NOW).unwrap();
+        let challenge = restarted.challenge(HTTP).unwrap();
+        assert_eq!((challenge.status(), challenge.error()), (ChallengeStatus::Pending, Some(problem())));
+        assert_eq!((restarted.due(), challenge.key_authorization()), (None, None));
+        assert!(restarted.answered(HTTP, "token.other".into(), Answer::Ready, ATTEMPTS, NOW).unwrap().is_some());
+        assert!(restarted.restarted(problem(), NOW).is_none());
+        assert!(authorization().restarted(problem(), NOW).is_none());
+    }
+
+    #[test]
+    fn what_proves_nothing_is_not_tried_again_and_what_waits_is_for_ever() {
+        let refuted = answered().refuted(HTTP, problem(), NOW);
+        assert_eq!(refuted.status(NOW), AuthorizationStatus::Invalid);
+        let mut waiting = answered();
+        for attempt in 1..20 {
+            waiting = waiting.waiting(HTTP, problem(), NOW.plus(60 * attempt), NOW);
+        }
+        assert_eq!((waiting.due(), waiting.status(NOW)), (Some(NOW.plus(1_140)), AuthorizationStatus::Pending));
+        let shown = waiting.challenge(HTTP).and_then(Challenge::error).unwrap();
+        assert_eq!(shown.subproblems.len(), MOST_WAITS_SHOWN);
+    }
+
+    #[test]
+    fn what_is_granted_is_valid_until_it_expires() {
+        let grant = Grant { organisation: OrganisationId::from_bytes([9; 16]), at: NOW };
+        let granted = Authorization { challenges: vec![], granted: Some(grant), ..authorization() };
+        assert_eq!(granted.status(NOW.plus(999)), AuthorizationStatus::Valid);
+        assert_eq!(granted.status(NOW.plus(1_000)), AuthorizationStatus::Expired);
     }
 }

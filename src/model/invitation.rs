@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Role, Void};
+use super::{Awaited, MembershipState, Role, Void};
 use crate::names::{InvitationId, OrganisationId, ProfileName, UnitOid, Zone};
 use crate::time::Timestamp;
 
@@ -37,6 +37,9 @@ pub struct Invitation {
     pub created: Timestamp,
     /// Who made it: an officer's name or an account.
     pub created_by: String,
+    /// What the memberships that it brings wait for, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<Awaited>,
     /// Set when it was revoked: it cannot be spent, and the accounts that it created are stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Void>,
@@ -51,6 +54,14 @@ impl Invitation {
     /// The invitation, revoked: the accounts that it created are stopped.
     pub fn revoked(&self, reason: &str, now: Timestamp) -> Invitation {
         Invitation { revoked: Some(Void { before: now, reason: reason.to_owned() }), ..self.clone() }
+    }
+
+    /// The state in which the memberships that it brings begin.
+    pub fn first_state(&self) -> MembershipState {
+        match self.awaits {
+            Some(awaits) => MembershipState::Pending { awaits, approvals: Vec::new() },
+            None => MembershipState::Member,
+        }
     }
 
     /// The profile of an order that names none.

@@ -2,9 +2,11 @@
 //! takes a record and gives a new one or a [`Refusal`]. Facts are stored, statuses are derived. Start with [`order`].
 
 pub mod account;
+pub mod application;
 pub mod audit;
 pub mod authorization;
 pub mod certificate;
+pub mod challenge;
 pub mod event;
 pub mod evidence;
 pub mod invitation;
@@ -19,15 +21,18 @@ pub mod publication;
 pub mod refusal;
 pub mod terms;
 pub mod unit;
+pub mod verification;
 
 pub use account::{Account, AccountStanding, ExternalBinding};
-pub use authorization::{Authorization, Challenge, ChallengeKind, ChallengeProgress, Origin};
+pub use application::{Application, Approval};
+pub use authorization::{Authorization, Grant, Origin};
 pub use certificate::{BlockedKey, Certificate, CertificateDer, Revocation, Stage};
+pub use challenge::{Answer, Challenge, ChallengeKind, ChallengeProgress};
 pub use event::{EventKind, EventSubject, OrganisationEvent};
-pub use evidence::Evidence;
+pub use evidence::{Attestation, Evidence, EvidenceDocument, SpentProof, UniqueKind, UniqueProof};
 pub use invitation::Invitation;
-pub use mandate::Mandate;
-pub use membership::{Membership, MembershipState, Role};
+pub use mandate::{Mandate, PersonHash, PersonKey};
+pub use membership::{Awaited, Membership, MembershipState, Role};
 pub use order::{Failure, Order, Progress};
 pub use organisation::{Language, Organisation, Suspension, Verification, Void};
 pub use policy::{Limits, OrderSubject};

@@ -24,6 +24,10 @@ pub struct Order {
     pub identifiers: Identifiers,
     /// One authorization per identifier, in the same order.
     pub authorizations: Vec<AuthorizationId>,
+    /// The organisation's authorization that it rests on, if the account may read it: one of its own, or the one by which
+    /// the account proved the organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organisation_authorization: Option<AuthorizationId>,
     /// The profile.
     pub profile: ProfileName,
     /// The requested notBefore, if any.
@@ -174,6 +178,7 @@ mod tests {
             unit: "1.2.246.10.2454372.10.1".parse().unwrap(),
             identifiers: serde_json::from_str(r#"[{"type":"dns","value":"a.test"}]"#).unwrap(),
             authorizations: vec![AuthorizationId::from_bytes([4; 16])],
+            organisation_authorization: None,
             profile: "sote-server".parse().unwrap(),
             not_before: None,
             not_after: None,

@@ -2,7 +2,7 @@
 
 use super::{Account, Invitation, Membership, MembershipState, Organisation, Profile, Refusal, Role, UnitRow, Void};
 use crate::acme::identifier::{Identifier, Identifiers};
-use crate::names::{BusinessId, ProfileName, UnitOid, Zone};
+use crate::names::{BusinessId, OrganisationIdentifier, ProfileName, UnitOid, Zone};
 use crate::time::Timestamp;
 
 use super::refusal::IdentifierFault;
@@ -44,7 +44,7 @@ impl Standing<'_> {
         };
         match &membership.state {
             MembershipState::Member => {}
-            MembershipState::Pending => return Err(Refusal::MembershipPending),
+            MembershipState::Pending { .. } => return Err(Refusal::MembershipPending),
             MembershipState::Removed { reason, .. } => return Err(Refusal::MembershipEnded { reason: reason.clone() }),
         }
         if let Some(void) = self.invitation.and_then(|invitation| invitation.revoked.as_ref()) {
@@ -139,6 +139,20 @@ pub fn product_fits(profile: &Profile, organisation: &Organisation) -> Result<()
     Ok(())
 }
 
+/// Nothing, unless an order names another organisation than its account's.
+pub fn own_organisation(identifiers: &Identifiers, organisation: &Organisation) -> Result<(), Refusal> {
+    let own = OrganisationIdentifier::from(&organisation.business_id);
+    let other = identifiers.iter().find_map(|identifier| match identifier {
+        Identifier::Organisation(id) if *id != own => Some(id),
+        Identifier::Organisation(_) => None,
+        Identifier::Dns(_) | Identifier::Wildcard(_) | Identifier::Ip(_) | Identifier::Unit(_) => None,
+    });
+    match other {
+        Some(organisation) => Err(Refusal::OrganisationRejected { organisation: organisation.clone() }),
+        None => Ok(()),
+    }
+}
+
 /// The subject of an order's certificate, from the register alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderSubject {
@@ -211,7 +225,7 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::{AccountStanding, Language, Verification};
+    use crate::model::{AccountStanding, Awaited, Language, Verification};
     use crate::names::{AccountId, InvitationId, OrganisationId};
 
     pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
@@ -228,6 +242,7 @@ pub(crate) mod tests {
             binding: None,
             created: NOW,
             touched: NOW,
+            bound: false,
         }
     }
 
@@ -239,11 +254,7 @@ pub(crate) mod tests {
             test: false,
             profiles: vec!["sote-server".parse().unwrap(), "sote-short".parse().unwrap()],
             zones: vec!["example.fi".parse().unwrap()],
-            verification: Some(Verification {
-                method: "registration-officer".into(),
-                at: NOW,
-                expires: NOW.plus(1_000),
-            }),
+            verification: Some(Verification::by_officer(NOW, NOW.plus(1_000))),
             suspended: None,
             orders_void: None,
             created: NOW,
@@ -265,6 +276,7 @@ pub(crate) mod tests {
             expires: NOW.plus(100),
             created: NOW,
             created_by: "officer".into(),
+            awaits: None,
             revoked: None,
         }
     }
@@ -277,6 +289,7 @@ pub(crate) mod tests {
             invitation: Some(invitation().id),
             since: NOW,
             state: MembershipState::Member,
+            proof: None,
             orders_void: None,
         }
     }
@@ -369,7 +382,11 @@ pub(crate) mod tests {
         assert_eq!(stopped(|c| c.organisation.verification = None), "organisation-not-verified");
         assert_eq!(stopped(|c| c.organisation.verification.as_mut().unwrap().expires = NOW), "organisation-lapsed");
         assert_eq!(stopped(|c| c.membership.as_mut().unwrap().role = Role::Auditor), "auditors-order-nothing");
-        assert_eq!(stopped(|c| c.membership.as_mut().unwrap().state = MembershipState::Pending), "membership-pending");
+        assert_eq!(
+            stopped(|c| c.membership.as_mut().unwrap().state =
+                MembershipState::Pending { awaits: Awaited::Admission, approvals: vec![] }),
+            "membership-pending"
+        );
     }
 
     #[test]

@@ -138,21 +138,26 @@ const LATEST_NOT_BEFORE: i64 = 30 * DAY;
 impl Profile {
     /// Nothing, if the profile allows these identifiers.
     pub fn admits(&self, identifiers: &Identifiers) -> Result<(), Refusal> {
-        if identifiers.len() > self.most_names {
+        if identifiers.of_organisations().count() > 1 {
+            return Err(Refusal::OneOrganisationOnly);
+        }
+        if identifiers.dns().count() > self.most_names {
             return Err(Refusal::TooManyIdentifiers { most: self.most_names });
         }
         let rejected: Vec<_> =
             identifiers.iter().filter_map(|i| self.fault(i).map(|fault| (i.clone(), fault))).collect();
-        if rejected.is_empty() { Ok(()) } else { Err(Refusal::IdentifiersRejected { rejected }) }
+        if !rejected.is_empty() {
+            return Err(Refusal::IdentifiersRejected { rejected });
+        }
+        if identifiers.dns().next().is_none() { Err(Refusal::DnsNameNeeded) } else { Ok(()) }
     }
 
     fn fault(&self, identifier: &Identifier) -> Option<IdentifierFault> {
         match identifier {
-            Identifier::Dns(_) => None,
+            // An organisation or a unit may be named beside the dns names.
+            Identifier::Dns(_) | Identifier::Organisation(_) | Identifier::Unit(_) => None,
             Identifier::Wildcard(_) => (!self.wildcards).then_some(IdentifierFault::NoWildcards),
-            Identifier::Ip(_) | Identifier::Organisation(_) | Identifier::Unit(_) => {
-                Some(IdentifierFault::NotForProfile)
-            }
+            Identifier::Ip(_) => Some(IdentifierFault::NotForProfile),
         }
     }
 

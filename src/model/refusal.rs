@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::acme::identifier::Identifier;
 use crate::acme::status::{AuthorizationStatus, OrderStatus};
-use crate::names::{AccountId, ProfileName, UnitOid};
+use crate::names::{AccountId, OrganisationIdentifier, ProfileName, UnitOid};
 use crate::time::Timestamp;
 
 /// A refusal. A client's own mistake or lack of right, never a fault of the server.
@@ -71,6 +71,17 @@ pub enum Refusal {
     IdentifiersRejected { rejected: Vec<(Identifier, IdentifierFault)> },
     /// Identifier types that this directory or profile does not know.
     IdentifiersUnsupported { kinds: Vec<String> },
+    /// Another spelling of an organisation than the canonical one.
+    IdentifierAlias { given: String, canonical: OrganisationIdentifier },
+    /// The account may not prove or name this organisation: it is in no register, or the account belongs to another one. One
+    /// answer for both, which tells nothing of what this service knows of it.
+    OrganisationRejected { organisation: OrganisationIdentifier },
+    /// An order names several organisations or units.
+    OneOrganisationOnly,
+    /// An order names no dns name, and the profile's certificates need one.
+    DnsNameNeeded,
+    /// The account has as many unproved organisation authorizations as it may have.
+    TooManyOpenProofs { most: usize },
     /// More names than the profile allows.
     TooManyIdentifiers { most: usize },
     /// The requested validity cannot be had.
@@ -167,6 +178,11 @@ impl Refusal {
             Refusal::TestOrganisation { .. } => "test-organisation",
             Refusal::IdentifiersRejected { .. } => "identifiers-rejected",
             Refusal::IdentifiersUnsupported { .. } => "identifiers-unsupported",
+            Refusal::IdentifierAlias { .. } => "identifier-alias",
+            Refusal::OrganisationRejected { .. } => "organisation-rejected",
+            Refusal::OneOrganisationOnly => "one-organisation-only",
+            Refusal::DnsNameNeeded => "dns-name-needed",
+            Refusal::TooManyOpenProofs { .. } => "too-many-open-proofs",
             Refusal::TooManyIdentifiers { .. } => "too-many-identifiers",
             Refusal::ValidityRefused { .. } => "validity-refused",
             Refusal::OrderNotReady { .. } => "order-not-ready",
@@ -204,6 +220,7 @@ impl Refusal {
             | Refusal::ProfileNeeded { .. }
             | Refusal::TestOrganisation { .. }
             | Refusal::IdentifiersRejected { .. }
+            | Refusal::OrganisationRejected { .. }
             | Refusal::TooManyIdentifiers { .. }
             | Refusal::ValidityRefused { .. } => true,
             Refusal::AccountDoesNotExist
@@ -220,6 +237,10 @@ impl Refusal {
             | Refusal::Malformed { .. }
             | Refusal::NotFound
             | Refusal::IdentifiersUnsupported { .. }
+            | Refusal::IdentifierAlias { .. }
+            | Refusal::OneOrganisationOnly
+            | Refusal::DnsNameNeeded
+            | Refusal::TooManyOpenProofs { .. }
             | Refusal::OrderNotReady { .. }
             | Refusal::OrderVoid { .. }
             | Refusal::OrderExpired

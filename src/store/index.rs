@@ -8,9 +8,9 @@ use crate::acme::identifier::Identifier;
 use crate::acme::jwk::Thumbprint;
 use crate::model::audit::AuditEntry;
 use crate::model::{
-    Account, Authorization, BlockedKey, Certificate, CertificateDer, ChallengeProgress, Invitation, Mandate,
-    Membership, MembershipState, Order, Organisation, OrganisationEvent, Progress, Publication, Register, Stage,
-    TermsPage, UnitRow,
+    Account, Authorization, BlockedKey, Certificate, CertificateDer, ChallengeProgress, EvidenceDocument, Invitation,
+    Mandate, Membership, MembershipState, Order, Organisation, OrganisationEvent, Progress, Publication, Register,
+    SpentProof, Stage, TermsPage, UnitRow, Verification,
 };
 use crate::names::{
     AccountId, AuthorizationId, BusinessId, CertificateId, EventId, InvitationId, IssuerName, MandateId, OrderId,
@@ -53,11 +53,11 @@ indexes! {
     MembersByInvitation = "members-by-invitation",
     /// Invitations by organisation.
     InvitationsByOrganisation = "invitations-by-organisation",
-    /// Mandates by organisation.
-    MandatesByOrganisation = "mandates-by-organisation",
+    /// Mandates by Business ID.
+    MandatesByBusinessId = "mandates-by-business-id",
     /// Events by organisation.
     EventsByOrganisation = "events-by-organisation",
-    /// Accounts that no external binding brought, by last change: candidates for removal.
+    /// Accounts that no external binding brought and that never were members, by last change: candidates for removal.
     UnboundAccounts = "unbound-accounts",
     /// Orders by account, but for failed ones.
     OrdersByAccount = "orders-by-account",
@@ -69,6 +69,20 @@ indexes! {
     AuthorizationsByIdentifier = "authorizations-by-identifier",
     /// Authorizations that the worker has to validate, by the time at which they are due.
     ValidationsDue = "validations-due",
+    /// Authorizations by account, as long as a challenge is answered and undecided, whoever decides it.
+    AuthorizationsAnswered = "authorizations-answered",
+    /// Authorizations of organisations by account, until they are decided or ended.
+    OrganisationsUnproved = "organisations-unproved",
+    /// Unique: an authorization by the reference of its application to registration officers.
+    AuthorizationByReference = "authorization-by-reference",
+    /// Authorizations that registration officers have to decide, by the time of the application.
+    ApplicationsOpen = "applications-open",
+    /// Organisations by the time at which they are to be told that their verification ends.
+    OrganisationsToTell = "organisations-to-tell",
+    /// Spent proofs by the time at which they can be forgotten.
+    SpentProofsByEnd = "spent-proofs-by-end",
+    /// What clients showed, by the time at which it is removed.
+    EvidenceByEnd = "evidence-by-end",
     /// Authorizations by the time at which they end.
     AuthorizationsByExpiry = "authorizations-by-expiry",
     /// All certificates.
@@ -156,7 +170,7 @@ pub fn unit(oid: &UnitOid) -> Vec<u8> {
     [oid.as_str().as_bytes(), &[0]].concat()
 }
 
-/// The owner part of [`Index::UnitsByBusinessId`].
+/// The owner part of [`Index::UnitsByBusinessId`] and [`Index::MandatesByBusinessId`].
 pub fn business_id(id: &BusinessId) -> Vec<u8> {
     [id.as_str().as_bytes(), &[0]].concat()
 }
@@ -172,7 +186,7 @@ impl Indexed for Account {
     fn entries(&self) -> Vec<Entry> {
         let mut entries =
             vec![Entry::unique(Index::AccountByKey, account_by_key(&self.key.thumbprint()), self.id.as_bytes())];
-        if self.binding.is_none() {
+        if self.binding.is_none() && !self.bound {
             entries.push(Entry::listed(Index::UnboundAccounts, &self.touched.to_be_bytes(), self.id.as_bytes()));
         }
         entries
@@ -182,7 +196,7 @@ impl Indexed for Account {
 impl Indexed for Membership {
     fn entries(&self) -> Vec<Entry> {
         let mut entries = match self.state {
-            MembershipState::Member | MembershipState::Pending => {
+            MembershipState::Member | MembershipState::Pending { .. } => {
                 vec![Entry::listed(Index::MembersByOrganisation, self.organisation.as_bytes(), self.account.as_bytes())]
             }
             MembershipState::Removed { .. } => Vec::new(),
@@ -196,10 +210,14 @@ impl Indexed for Membership {
 
 impl Indexed for Organisation {
     fn entries(&self) -> Vec<Entry> {
-        vec![
+        let mut entries = vec![
             Entry::unique(Index::OrganisationByBusinessId, self.business_id.as_str(), self.id.as_bytes()),
             Entry::listed(Index::Organisations, &[], self.id.as_bytes()),
-        ]
+        ];
+        if let Some(at) = self.verification.as_ref().and_then(Verification::tell_at) {
+            entries.push(Entry::listed(Index::OrganisationsToTell, &at.to_be_bytes(), self.id.as_bytes()));
+        }
+        entries
     }
 }
 
@@ -211,7 +229,7 @@ impl Indexed for Invitation {
 
 impl Indexed for Mandate {
     fn entries(&self) -> Vec<Entry> {
-        vec![Entry::listed(Index::MandatesByOrganisation, self.organisation.as_bytes(), self.id.as_bytes())]
+        vec![Entry::listed(Index::MandatesByBusinessId, &business_id(&self.business_id), self.id.as_bytes())]
     }
 }
 
@@ -263,24 +281,55 @@ impl Indexed for Order {
 impl Indexed for Authorization {
     fn entries(&self) -> Vec<Entry> {
         let id = self.id.as_bytes();
+        let going_on = self.deactivated.is_none();
         let mut entries = vec![Entry::listed(Index::AuthorizationsByExpiry, &self.expires.to_be_bytes(), id)];
         for challenge in &self.challenges {
             entries.push(Entry::unique(Index::AuthorizationByChallenge, *challenge.id.as_bytes(), id));
+            if let Some(reference) = challenge.kind.reference() {
+                entries.push(Entry::unique(Index::AuthorizationByReference, reference, id));
+            }
             match challenge.progress {
-                ChallengeProgress::Processing { due, .. } if self.deactivated.is_none() => {
+                ChallengeProgress::Processing { due, .. } if going_on => {
                     entries.push(Entry::listed(Index::ValidationsDue, &due.to_be_bytes(), id));
                 }
-                ChallengeProgress::Valid { .. } if self.deactivated.is_none() => {
+                ChallengeProgress::UnderReview { since, .. } if going_on => {
+                    entries.push(Entry::listed(Index::ApplicationsOpen, &since.to_be_bytes(), id));
+                }
+                ChallengeProgress::Valid { .. } if going_on => {
                     let owner = account_and_identifier(&self.account, &self.identifier);
                     entries.push(Entry::listed(Index::AuthorizationsByIdentifier, &owner, id));
                 }
                 ChallengeProgress::Pending
+                | ChallengeProgress::Restarted { .. }
                 | ChallengeProgress::Processing { .. }
+                | ChallengeProgress::UnderReview { .. }
                 | ChallengeProgress::Valid { .. }
                 | ChallengeProgress::Invalid { .. } => {}
             }
         }
+        if going_on && self.granted.is_some() {
+            let owner = account_and_identifier(&self.account, &self.identifier);
+            entries.push(Entry::listed(Index::AuthorizationsByIdentifier, &owner, id));
+        }
+        if going_on && self.answered_challenge().is_some() {
+            entries.push(Entry::listed(Index::AuthorizationsAnswered, self.account.as_bytes(), id));
+        }
+        if going_on && self.granted.is_none() && self.identifier.is_of_organisations() && !self.is_decided() {
+            entries.push(Entry::listed(Index::OrganisationsUnproved, self.account.as_bytes(), id));
+        }
         entries
+    }
+}
+
+impl Indexed for SpentProof {
+    fn entries(&self) -> Vec<Entry> {
+        vec![Entry::listed(Index::SpentProofsByEnd, &self.until.to_be_bytes(), &self.hash)]
+    }
+}
+
+impl Indexed for EvidenceDocument {
+    fn entries(&self) -> Vec<Entry> {
+        vec![Entry::listed(Index::EvidenceByEnd, &self.until.to_be_bytes(), self.authorization.as_bytes())]
     }
 }
 
@@ -384,6 +433,10 @@ json_record!(Authorization, Authorization, AuthorizationId, |id| id.as_bytes().t
 json_record!(Certificate, Certificate, CertificateId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
 json_record!(BlockedKey, BlockedKey, [u8; 32], |hash| hash.to_vec(), |r| Self::key(&r.spki_sha256));
 json_record!(TermsPage, TermsPage, TermsPageId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
+json_record!(SpentProof, SpentProof, [u8; 32], |hash| hash.to_vec(), |r| Self::key(&r.hash));
+json_record!(EvidenceDocument, EvidenceDocument, AuthorizationId, |id| id.as_bytes().to_vec(), |r| Self::key(
+    &r.authorization
+));
 json_record!(AuditEntry, Audit, u64, |number| number.to_be_bytes().to_vec(), |r| Self::key(&r.number));
 json_record!(AuditSegment, AuditSegment, u64, |first| first.to_be_bytes().to_vec(), |r| Self::key(&r.first));
 json_record!(Register, Register, (), |_id| b"register".to_vec(), |_r| Self::key(&()));

@@ -39,6 +39,10 @@ pub enum Kind {
     BlockedKey,
     /// Pages for agreeing to changed terms, by page id.
     TermsPage,
+    /// Proofs that may be shown once only, by hash.
+    SpentProof,
+    /// What clients showed for their organisations, word by word, by authorization id.
+    EvidenceDocument,
     /// Audit entries, by number. Written by the store itself.
     Audit,
     /// Sealed segments of the audit trail, by first number.
@@ -47,7 +51,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 17] = [
+    pub const ALL: [Kind; 19] = [
         Kind::Account,
         Kind::Membership,
         Kind::Organisation,
@@ -63,6 +67,8 @@ impl Kind {
         Kind::Publication,
         Kind::BlockedKey,
         Kind::TermsPage,
+        Kind::SpentProof,
+        Kind::EvidenceDocument,
         Kind::Audit,
         Kind::AuditSegment,
     ];
@@ -85,6 +91,8 @@ impl Kind {
             Kind::Publication => "publication",
             Kind::BlockedKey => "blocked-key",
             Kind::TermsPage => "terms-page",
+            Kind::SpentProof => "spent-proof",
+            Kind::EvidenceDocument => "evidence-document",
             Kind::Audit => "audit",
             Kind::AuditSegment => "audit-segment",
         }
@@ -98,6 +106,8 @@ pub enum Counter {
     UsesLeft(crate::names::InvitationId),
     /// Administrators of an organisation.
     Administrators(crate::names::OrganisationId),
+    /// Administrators that an organisation ever had.
+    AdministratorsEver(crate::names::OrganisationId),
     /// Accounts ever made.
     Accounts,
     /// Certificates ever issued.
@@ -112,6 +122,7 @@ impl Counter {
         let (name, owner): (&str, &[u8]) = match self {
             Counter::UsesLeft(id) => ("uses-left/", id.as_bytes()),
             Counter::Administrators(id) => ("administrators/", id.as_bytes()),
+            Counter::AdministratorsEver(id) => ("administrators-ever/", id.as_bytes()),
             Counter::Accounts => ("accounts", &[]),
             Counter::Certificates => ("certificates", &[]),
             Counter::Revoked => ("revoked", &[]),

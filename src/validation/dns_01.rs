@@ -46,7 +46,7 @@ impl Dns01 {
             ))),
             // RFC 8555 §8.4: one fitting record is enough; others may belong to other orders.
             Answer::Records(texts) if texts.iter().any(|text| text == expected.as_bytes()) => {
-                Ok(Evidence { address: None, trail: vec![format!("TXT {name}")], caa: None })
+                Ok(Evidence { trail: vec![format!("TXT {name}")], ..Evidence::default() })
             }
             Answer::Records(texts) => Err(Problem::incorrect_response(format!(
                 "none of the {} TXT records of {name} has the value {expected}; has the change reached every server of the zone?",

@@ -73,7 +73,7 @@ impl Http01 {
             match fetched {
                 Fetched::Body(body) => {
                     compare(&body, attempt, &target, address)?;
-                    return Ok(Evidence { address: Some(address), trail, caa: None });
+                    return Ok(Evidence { address: Some(address), trail, ..Evidence::default() });
                 }
                 Fetched::Redirect(location) => target = self.redirected(&target, &location)?,
             }

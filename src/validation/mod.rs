@@ -26,6 +26,7 @@ use tokio::time::Instant;
 use crate::acme::challenge_type::ChallengeType;
 use crate::acme::identifier::Identifier;
 use crate::acme::problem::Problem;
+use crate::model::Answer;
 use crate::model::evidence::Evidence;
 use crate::time::Timestamp;
 use caa::CaaChecker;
@@ -49,6 +50,12 @@ pub struct Attempt {
     pub key_authorization: String,
     /// The account's URL, which CAA records may name (RFC 8657 §3).
     pub account_url: String,
+    /// The challenge's URL, which a card's signature names.
+    pub challenge_url: String,
+    /// What the client answered.
+    pub answer: Answer,
+    /// The present time.
+    pub now: Timestamp,
 }
 
 /// The answer to an [`Attempt`].
@@ -58,8 +65,15 @@ pub enum Verdict {
     Valid(Evidence),
     /// This attempt failed; another one may succeed.
     Invalid(Problem),
-    /// Nothing can be said before this time.
-    Wait(Timestamp),
+    /// What was shown proves nothing, however often it is looked at.
+    Refuted(Problem),
+    /// Somebody who has to be asked cannot be.
+    Wait {
+        /// When to ask again.
+        until: Timestamp,
+        /// Why it has to wait, for the client.
+        problem: Problem,
+    },
 }
 
 impl From<Result<Evidence, Problem>> for Verdict {
@@ -114,6 +128,9 @@ impl Validators {
             ChallengeType::Http01 => self.http_01.evidence(attempt, deadline).await?,
             ChallengeType::Dns01 => self.dns_01.evidence(attempt, deadline).await?,
             ChallengeType::TlsAlpn01 => self.tls_alpn_01.evidence(attempt, deadline).await?,
+            ChallengeType::Tkauth01 | ChallengeType::OrgSignature01 | ChallengeType::OrgApproval01 => {
+                return Err(Problem::unauthorized("no authority is configured that could be asked for this challenge"));
+            }
         };
         // RFC 8659 §3: CAA is asked here too, so that a client learns early that no certificate will follow.
         let (identifier, method) = (&attempt.identifier, attempt.challenge);
@@ -126,7 +143,10 @@ impl Validator for Validators {
     fn validate<'a>(&'a self, attempt: &'a Attempt) -> Answering<'a> {
         Box::pin(async move {
             let started = Instant::now();
-            let verdict = Verdict::from(self.outcome(attempt).await);
+            let verdict = match (self.outcome(attempt).await, attempt.challenge.is_of_organisations()) {
+                (Err(problem), true) => Verdict::Refuted(problem),
+                (outcome, _) => Verdict::from(outcome),
+            };
             log(attempt, &verdict, started.elapsed());
             verdict
         })
@@ -139,6 +159,11 @@ fn log(attempt: &Attempt, verdict: &Verdict, took: Duration) {
     match verdict {
         Verdict::Valid(_) => tracing::info!(identifier, challenge, milliseconds, "validation succeeded"),
         Verdict::Invalid(problem) => tracing::info!(identifier, challenge, milliseconds, %problem, "validation failed"),
-        Verdict::Wait(until) => tracing::info!(identifier, challenge, milliseconds, %until, "validation waits"),
+        Verdict::Refuted(problem) => {
+            tracing::info!(identifier, challenge, milliseconds, %problem, "validation refuted")
+        }
+        Verdict::Wait { until, problem } => {
+            tracing::info!(identifier, challenge, milliseconds, %until, %problem, "validation waits")
+        }
     }
 }

@@ -67,7 +67,7 @@ impl TlsAlpn01 {
                         ))
                     })?;
                     let trail = vec![format!("acme-tls/1 {host} port {}", self.port)];
-                    return Ok(Evidence { address: Some(address), trail, caa: None });
+                    return Ok(Evidence { address: Some(address), trail, ..Evidence::default() });
                 }
                 Err(why) => failures.push(why),
             }

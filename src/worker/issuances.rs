@@ -93,6 +93,10 @@ impl Worker {
     async fn caa_still_permits(&self, facts: &OrderFacts, now: Timestamp) -> Result<(), Problem> {
         let account = self.urls.account(facts.order.account);
         for authorization in &facts.authorizations {
+            // CAA is about dns names (RFC 8659 §3); organisations have none.
+            if authorization.identifier.is_of_organisations() {
+                continue;
+            }
             let Some((challenge, validated, evidence)) = authorization.proof() else { continue };
             let fresh = evidence.caa.is_some() && now.since(validated) <= self.authority.settings().caa_lifetime;
             if !fresh {

@@ -20,13 +20,18 @@ impl Worker {
     async fn try_validate(&self, id: AuthorizationId) -> crate::authority::Result<()> {
         let Some(authorization) = self.authority.any_authorization(id).await? else { return Ok(()) };
         let Some(challenge) = authorization.processing() else { return Ok(()) };
-        let ChallengeProgress::Processing { key_authorization, .. } = &challenge.progress else { return Ok(()) };
+        let ChallengeProgress::Processing { key_authorization, answer, .. } = &challenge.progress else {
+            return Ok(());
+        };
         let attempt = Attempt {
             challenge: challenge.kind.challenge_type(),
             identifier: authorization.identifier.clone(),
             token: challenge.kind.token().to_owned(),
             key_authorization: key_authorization.clone(),
             account_url: self.urls.account(authorization.account),
+            challenge_url: self.urls.challenge(challenge.id),
+            answer: answer.clone(),
+            now: self.clock.now(),
         };
         let verdict = self.validators.validate(&attempt).await;
         let now = self.clock.now();
@@ -36,8 +41,14 @@ impl Worker {
                 tracing::info!(authorization = %id, identifier = %attempt.identifier, %problem, "a validation attempt failed");
                 self.authority.record_failed_attempt(id, challenge.id, problem, now).await
             }
-            // Only challenges of organisations wait, and they are not tried here.
-            Verdict::Wait(_) => Ok(()),
+            Verdict::Refuted(problem) => {
+                tracing::info!(authorization = %id, identifier = %attempt.identifier, %problem, "what was shown proves nothing");
+                self.authority.record_refutation(id, challenge.id, problem, now).await
+            }
+            Verdict::Wait { until, problem } => {
+                tracing::warn!(authorization = %id, identifier = %attempt.identifier, %problem, "a validation has to wait");
+                self.authority.record_wait(id, challenge.id, problem, until, now).await
+            }
         }
     }
 }

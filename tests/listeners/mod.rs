@@ -20,7 +20,7 @@ use sote_acme::http::{
     About, Addresses, App, Listeners, Nonces, Officer, OfficerRole, Officers, Parts, RateLimits, Server, Settings, Tls,
 };
 use sote_acme::issuer::{Issuers, Status};
-use sote_acme::model::authorization::Attempts;
+use sote_acme::model::challenge::Attempts;
 use sote_acme::names::{BootId, base64url};
 use sote_acme::store::sled::{Options, SledStore};
 use sote_acme::time::{FixedClock, Timestamp};

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{deactivation, is_false};
+use super::{ProgressStep, deactivation, is_false};
 use crate::acme::challenge_type::ChallengeType;
 use crate::acme::identifier::RawIdentifier;
 use crate::acme::problem::Problem;
 use crate::acme::status::{AuthorizationStatus, ChallengeStatus};
+use crate::names::base64url;
 use crate::time::Timestamp;
 
 /// The payload of newAuthz.
@@ -24,9 +25,65 @@ pub struct AuthorizationUpdate {
     pub deactivate: bool,
 }
 
-/// The payload that answers a challenge: an object whose members are ignored (RFC 8555 §7.5.1).
+/// The payload that answers a challenge for a dns name: an object whose members are ignored (RFC 8555 §7.5.1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChallengeAnswer {}
+
+/// The payload that answers tkauth-01 (RFC 9447 §3.3). Other members are refused, as in all answers for organisations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenAnswer {
+    /// The authority token, a compact JWS.
+    pub tkauth: String,
+}
+
+/// The payload that answers org-signature-01.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureAnswer {
+    /// What the card signed, a compact JWS.
+    pub signature: String,
+    /// A mandate of the card's holder from a mandate register, a compact JWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mandate: Option<String>,
+}
+
+/// The payload that answers org-approval-01: what the registration officer is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalAnswer {
+    /// Who applies.
+    pub applicant: Applicant,
+    /// Why the applicant may act for the organisation.
+    pub justification: String,
+    /// Documents that the officer gets by another way, each named by its hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<ApplicationDocument>,
+}
+
+/// A person who applies for an organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Applicant {
+    /// The name.
+    pub name: String,
+    /// The mail address.
+    pub email: String,
+    /// The telephone number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+}
+
+/// A document that supports an application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplicationDocument {
+    /// SHA-256 of its octets, base64url.
+    #[serde(with = "base64url::bytes")]
+    pub sha256: [u8; 32],
+    /// What it is called.
+    pub title: String,
+}
 
 /// An authorization as the server shows it.
 ///
@@ -64,6 +121,24 @@ pub struct ChallengeObject {
     /// When the server validated it. RFC 8555 §8: required when it is valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validated: Option<Timestamp>,
+    /// tkauth-01: the kind of token, `atc` (RFC 9447 §3).
+    #[serde(rename = "tkauth-type", default, skip_serializing_if = "Option::is_none")]
+    pub tkauth_type: Option<String>,
+    /// tkauth-01: where a token can be had (RFC 9447 §3), a hint.
+    #[serde(rename = "token-authority", default, skip_serializing_if = "Option::is_none")]
+    pub token_authority: Option<String>,
+    /// org-signature-01: the certificate policies of the cards that are accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    /// org-approval-01: a page that tells how applications are decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// org-approval-01: how the applicant and the officer name the application to each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// org-approval-01: where the application stands, for a person. Its words are those of an order's `progress`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub progress: Vec<ProgressStep>,
     /// The last failure, with one subproblem per attempt; without identifiers, which would bring a second `value`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
@@ -87,6 +162,12 @@ mod tests {
             status: ChallengeStatus::Invalid,
             token: "dG9rZW4".into(),
             validated: None,
+            tkauth_type: None,
+            token_authority: None,
+            policies: Vec::new(),
+            instructions: None,
+            reference: None,
+            progress: Vec::new(),
             error,
         };
         let error = Problem::dns("no record").with_subproblems(vec![Problem::dns("first attempt").about(None)]);
@@ -119,6 +200,27 @@ mod tests {
         assert_eq!(serde_json::from_str::<AuthorizationObject>(&json).unwrap(), authorization);
         authorization.wildcard = true;
         assert!(serde_json::to_string(&authorization).unwrap().contains("\"wildcard\":true"));
+    }
+
+    #[test]
+    fn the_members_of_one_challenge_type_do_not_show_in_another() {
+        let json = serde_json::to_string(&authorization()).unwrap();
+        for member in ["tkauth-type", "token-authority", "policies", "instructions", "reference", "progress"] {
+            assert!(!json.contains(member), "{member}");
+        }
+    }
+
+    #[test]
+    fn an_answer_for_an_organisation_has_its_members_and_no_others() {
+        let token = |text: &str| crate::acme::json::object::<TokenAnswer>(text.as_bytes());
+        assert!(token(r#"{"tkauth":"a.b.c"}"#).is_ok());
+        for bad in ["{}", r#"{"tkauth":"a.b.c","x":1}"#, r#"{"tkauth":null}"#, r#"{"signature":"a.b.c"}"#] {
+            assert!(token(bad).is_err(), "{bad}");
+        }
+        let application = |text: &str| crate::acme::json::object::<ApprovalAnswer>(text.as_bytes());
+        let whole = r#"{"applicant":{"name":"A","email":"a@b.fi"},"justification":"j"}"#;
+        assert!(application(whole).is_ok());
+        assert!(application(r#"{"applicant":{"name":"A","email":"a@b.fi","hetu":"x"},"justification":"j"}"#).is_err());
     }
 
     #[test]

@@ -9,7 +9,10 @@ mod directory;
 mod order;
 
 pub use account::{AccountObject, AccountUpdate, KeyChange, NewAccount, OrdersList};
-pub use authorization::{AuthorizationObject, AuthorizationUpdate, ChallengeAnswer, ChallengeObject, NewAuthorization};
+pub use authorization::{
+    Applicant, ApplicationDocument, ApprovalAnswer, AuthorizationObject, AuthorizationUpdate, ChallengeAnswer,
+    ChallengeObject, NewAuthorization, SignatureAnswer, TokenAnswer,
+};
 pub use certificate::{RenewalInfo, Revocation, SuggestedWindow};
 pub use directory::{Directory, DirectoryMeta};
 pub use order::{Finalize, NewOrder, OrderObject, ProgressState, ProgressStep};

@@ -112,6 +112,7 @@ impl Authority {
             expires: now.plus(request.lifetime),
             created: now,
             created_by: officer.to_owned(),
+            awaits: None,
             revoked: None,
         };
         let key = self.invitation_keys.mac_key(&invitation);

@@ -79,11 +79,7 @@ impl Authority {
             test: request.test,
             profiles: request.profiles,
             zones: request.zones,
-            verification: Some(Verification {
-                method: "registration-officer".into(),
-                at: now,
-                expires: now.plus(self.settings.verification_lifetime),
-            }),
+            verification: Some(Verification::by_officer(now, now.plus(self.settings.verification_lifetime))),
             suspended: None,
             orders_void: None,
             created: now,

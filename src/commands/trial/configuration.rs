@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::TrialSettings;
-use super::material::{INVITATION_KEY, ISSUER, Material, TERMS};
+use super::material::{INVITATION_KEY, ISSUER, Material, PERSON_KEY, TERMS};
 use crate::config::{
     AttemptSettings, Config, CrlSettings, HttpSettings, InvitationKeyFiles, Issuer, Lifetimes, LogSettings,
-    OcspResponder, Officer, OfficerRole, OrganisationDefaults, RateLimits, Root, StoreSettings, Terms, TlsFiles,
+    OcspResponder, Officer, OfficerRole, OrganisationSettings, RateLimits, Root, StoreSettings, Terms, TlsFiles,
     WorkSettings,
 };
 use crate::http::Listeners;
@@ -64,7 +64,10 @@ pub(super) fn config(
         store: StoreSettings::default(),
         work: WorkSettings::default(),
         log: LogSettings::default(),
-        organisation_defaults: OrganisationDefaults::default(),
+        organisation: OrganisationSettings {
+            person_key: Some(directory.join(PERSON_KEY)),
+            ..OrganisationSettings::default()
+        },
     }
 }
 

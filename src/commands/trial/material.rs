@@ -39,6 +39,8 @@ const TERMS_TEXT: &str = "Terms of service of a Sote-ACME server on trial.\n\n\
     Its certificates are for trying out. Nobody else trusts them, and nobody should.\n";
 /// The file of the invitation master key.
 pub(super) const INVITATION_KEY: &str = "invitation.key";
+/// The file of the key under which the identifiers of persons are hashed.
+pub(super) const PERSON_KEY: &str = "person.key";
 
 impl Made {
     /// What an earlier start made in `directory`, if there was one.
@@ -87,6 +89,7 @@ impl Material {
         // Whoever connects looks at the machine's clock, whatever the server's stands at.
         let tls = create_tls(directory, NewKey::P256, names, SystemClock.now())?;
         write_master_key(&directory.join(INVITATION_KEY))?;
+        write_master_key(&directory.join(PERSON_KEY))?;
         let terms = directory.join(TERMS);
         fs::write(&terms, TERMS_TEXT).map_err(at(&terms))?;
         let text = serde_json::to_vec_pretty(&Made { public_listen }).expect("an address is JSON");
@@ -122,7 +125,7 @@ fn public_url(listen: SocketAddr) -> String {
     format!("http://{host}")
 }
 
-/// Makes an invitation master key where there is none.
+/// Makes a master key where there is none.
 fn write_master_key(path: &Path) -> Result<(), TrialError> {
     let mut key = Zeroizing::new([0u8; MASTER_KEY_OCTETS]);
     aws_lc_rs::rand::fill(&mut key[..]).expect("the operating system's random source works");

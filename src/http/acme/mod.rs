@@ -232,8 +232,10 @@ async fn posted(app: &App, route: Route, presented: Presented, context: &Context
             Ok(directory::new_nonce(false))
         }
         Route::NewAccount(door) => accounts::create(app, &keeper.by_key(presented)?, door, context).await,
-        Route::NewOrder(_) => orders::create(app, &keeper.by_account(presented).await?, context).await,
-        Route::NewAuthorization(_) => authorizations::create(app, &keeper.by_account(presented).await?, context).await,
+        Route::NewOrder(door) => orders::create(app, &keeper.by_account(presented).await?, door, context).await,
+        Route::NewAuthorization(door) => {
+            authorizations::create(app, &keeper.by_account(presented).await?, door, context).await
+        }
         Route::RevokeCertificate => revocations::revoke(app, keeper.by_either(presented).await?, context).await,
         Route::KeyChange => accounts::change_key(app, &keeper.by_account(presented).await?, context).await,
         Route::Account(id) => accounts::account(app, &keeper.by_account(presented).await?, id, context).await,

@@ -7,6 +7,7 @@ use super::payload;
 use super::watch::Watch;
 use crate::acme::identifier::RawIdentifier;
 use crate::acme::messages::{Finalize, NewOrder, OrderObject, ProgressState, ProgressStep};
+use crate::acme::route::Door;
 use crate::acme::status::OrderStatus;
 use crate::authority::{OrderRequest, OrderView};
 use crate::http::app::App;
@@ -24,11 +25,16 @@ use crate::time::Timestamp;
 const ASK_AGAIN: &str = "1";
 
 /// newOrder.
-pub(super) async fn create(app: &App, signed: &Signed<Read<Account>>, context: &Context) -> Result<Reply, Error> {
+pub(super) async fn create(
+    app: &App,
+    signed: &Signed<Read<Account>>,
+    door: Door,
+    context: &Context,
+) -> Result<Reply, Error> {
     let NewOrder { identifiers, not_before, not_after, replaces, profile, system_name: _ } = signed.object()?;
     let account = signed.sender();
     admit(app, account).await?;
-    let request = OrderRequest { identifiers, not_before, not_after, profile, replaces };
+    let request = OrderRequest { identifiers, not_before, not_after, profile, replaces, door };
     let view = app.authority.create_order(account, &request, context.now).await?;
     Ok(rendered(app, StatusCode::CREATED, &view, context))
 }
@@ -111,7 +117,7 @@ fn object(app: &App, view: &OrderView, context: &Context) -> OrderObject {
             Progress::Issued { certificate, .. } => Some(app.urls.certificate(certificate)),
             Progress::Open | Progress::Processing { .. } | Progress::Failed { .. } => None,
         },
-        organization_authorization: None,
+        organization_authorization: order.organisation_authorization.map(|id| app.urls.authorization(id)),
         progress: steps(view),
     }
 }

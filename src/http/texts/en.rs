@@ -57,12 +57,13 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
         Refusal::NotFound => "There is nothing at this URL. Use the URLs that the directory and earlier answers give.".into(),
         Refusal::NotAMember => {
             "This account belongs to no organisation, so it may not order certificates. Register an account with an \
-             external account binding from your organisation's administrator."
+             external account binding from your organisation's administrator, or prove the organisation with newAuthz of \
+             the organisation directory."
                 .into()
         }
         Refusal::MembershipPending => {
-            "This account's membership waits for the approval of an administrator of the organisation. Try again when it \
-             was approved."
+            "This account's membership waits to be admitted by an administrator of the organisation or by registration \
+             officers. Try again when it was admitted."
                 .into()
         }
         Refusal::MembershipEnded { reason } => format!(
@@ -90,8 +91,8 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
             "A test organisation gets test certificates only, and {profile} is no test profile. Choose a test profile."
         ),
         Refusal::UnitNotResolvable => {
-            "It is not clear for which unit of the organisation the certificate is. Ask your organisation's administrator for \
-             an invitation that names the unit."
+            "It is not clear for which unit of the organisation the certificate is. Name a sote-unit in the order (at the \
+             organisation directory), or ask your organisation's administrator for an invitation that names the unit."
                 .into()
         }
         Refusal::UnitRejected { unit } => format!(
@@ -119,8 +120,28 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
             rejected.len()
         ),
         Refusal::IdentifiersUnsupported { kinds } => {
-            format!("Identifiers of type {} cannot be ordered: no profile has them. Order dns names.", kinds.join(", "))
+            let kinds = kinds.join(", ");
+            format!("Identifiers of type {kinds} cannot be used here. Use dns names, or organization-id and sote-unit at the \
+                     organisation directory.")
         }
+        Refusal::IdentifierAlias { given, canonical } => {
+            format!("\"{given}\" is another spelling of an organisation. Name it by the organization-id {canonical}.")
+        }
+        Refusal::OrganisationRejected { organisation } => format!(
+            "This account may not act for {organisation}: no row in force of the register names it, or the account belongs \
+             to another organisation, for its whole life. Check the identifier; for another organisation register an account \
+             of its own."
+        ),
+        Refusal::OneOrganisationOnly => {
+            "An order names at most one organization-id or sote-unit. Make an order for each.".into()
+        }
+        Refusal::DnsNameNeeded => {
+            "The profile's certificates are for dns names, and the order has none. Add the names of the server.".into()
+        }
+        Refusal::TooManyOpenProofs { most } => format!(
+            "This account has {most} authorizations of organisations that are not proved yet, and may not have more. Prove \
+             or deactivate one of them first."
+        ),
         Refusal::TooManyIdentifiers { most } => {
             format!("An order with this profile may have at most {most} names. Split the names over several orders.")
         }
