@@ -7,7 +7,7 @@ use std::path::Path;
 
 use sote_acme::acme::problem::ProblemKind;
 use sote_acme::acme::route::{Proof, Route};
-use sote_acme::config::{AttemptSettings, CrlSettings, HttpSettings, Lifetimes};
+use sote_acme::config::{AttemptSettings, CrlSettings, HttpSettings, Lifetimes, OrganisationSettings};
 use sote_acme::validation;
 
 /// The rows of the requirement table: a letter and its numbers, first and last.
@@ -275,6 +275,7 @@ fn defaults() -> Vec<(String, String)> {
     };
     add("http", toml::Value::try_from(HttpSettings::default()));
     add("lifetimes", toml::Value::try_from(Lifetimes::default()));
+    add("organisation", toml::Value::try_from(OrganisationSettings::default()));
     add("attempts", toml::Value::try_from(AttemptSettings::default()));
     add("issuers.crl", toml::Value::try_from(CrlSettings::default()));
     add("validation", toml::Value::try_from(validation::Settings::default()));

@@ -10,6 +10,7 @@ use sote_acme::acme::identifier::RawIdentifier;
 use sote_acme::acme::jws_algorithm::JwsAlgorithm;
 use sote_acme::acme::jws_signing::AccountKey;
 use sote_acme::acme::key_authorization::KeyAuthorization;
+use sote_acme::acme::route::Door;
 use sote_acme::acme::status::OrderStatus;
 use sote_acme::acme::urls::Urls;
 use sote_acme::authority::officers::invitations::{CreateInvitation, NewInvitation};
@@ -21,7 +22,7 @@ use sote_acme::client::{CertificateKey, KeyKind, certificate_request};
 use sote_acme::commands::dns_responder::{DnsResponder, ResponderSettings};
 use sote_acme::issuer::{Issuer, Issuers, Responder};
 use sote_acme::model::challenge::Attempts;
-use sote_acme::model::{Certificate, ChallengeKind, Role, Stage, UnitRow};
+use sote_acme::model::{Answer, Certificate, ChallengeKind, Role, Stage, UnitRow};
 use sote_acme::names::{BootId, CertificateId, IssuerName, OrderId, SerialNumber, Zone, base64url};
 use sote_acme::signer::{KeyFile, NewKey, PoolLimits, Signer, SigningPool};
 use sote_acme::store::failing::{FailingStore, Failure};
@@ -229,6 +230,7 @@ impl Client {
                     not_after: None,
                     profile: None,
                     replaces: None,
+                    door: Door::Server,
                 };
                 let id = authority.create_order(&account, &request, now()).await?.order.id;
                 *self.order.insert(id)
@@ -275,7 +277,7 @@ impl Client {
             authorization.challenges.iter().find(|c| matches!(c.kind, ChallengeKind::Dns01 { .. })).unwrap();
         let value = KeyAuthorization::new(challenge.kind.token(), &self.key.thumbprint()).dns_value();
         dns.add(&format!("_acme-challenge.{NAME} TXT {value}")).unwrap();
-        authority.answer_challenge(account, challenge.id, now()).await.map(drop)
+        authority.answer_challenge(account, challenge.id, Answer::Ready, now()).await.map(drop)
     }
 }
 

@@ -19,7 +19,9 @@ use sote_acme::acme::challenge_type::ChallengeType;
 use sote_acme::acme::identifier::Identifier;
 use sote_acme::acme::problem::ProblemKind;
 use sote_acme::commands::dns_responder::{DnsResponder, ResponderSettings};
+use sote_acme::model::Answer;
 use sote_acme::names::base64url;
+use sote_acme::time::{Clock as _, SystemClock};
 use sote_acme::validation::{Attempt, Settings, Validator, Validators, Verdict};
 use tokio::net::UdpSocket;
 
@@ -210,6 +212,9 @@ async fn dns_01(validators: &Validators, name: &str) -> Verdict {
         token: "token".to_owned(),
         key_authorization: KEY_AUTHORIZATION.to_owned(),
         account_url: "https://ca.test/acme/account/1".to_owned(),
+        challenge_url: "https://ca.test/acme/challenge/1".to_owned(),
+        answer: Answer::Ready,
+        now: SystemClock.now(),
     };
     validators.validate(&attempt).await
 }

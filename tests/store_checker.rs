@@ -69,6 +69,7 @@ async fn commit(store: &Arc<dyn Store>, changes: Vec<Change>) {
 
 fn account_changes() -> Vec<Change> {
     let invitation = Invitation {
+        awaits: None,
         id: InvitationId::from_bytes([5; 16]),
         key_generation: "k1".into(),
         organisation: OrganisationId::from_bytes([3; 16]),
@@ -87,6 +88,7 @@ fn account_changes() -> Vec<Change> {
     let key = r#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
         "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#;
     let account = Account {
+        bound: true,
         id: AccountId::from_bytes([2; 16]),
         key: serde_json::from_str(key).unwrap(),
         contact: Vec::new(),
@@ -129,6 +131,7 @@ fn identifiers() -> Identifiers {
 
 fn order(progress: Progress) -> Order {
     Order {
+        organisation_authorization: None,
         id: OrderId::mint(NOW),
         account: AccountId::from_bytes([2; 16]),
         organisation: OrganisationId::from_bytes([3; 16]),

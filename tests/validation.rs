@@ -14,8 +14,10 @@ use sote_acme::acme::challenge_type::ChallengeType;
 use sote_acme::acme::identifier::Identifier;
 use sote_acme::acme::problem::ProblemKind;
 use sote_acme::commands::dns_responder::{DnsResponder, ResponderSettings};
+use sote_acme::model::Answer;
 use sote_acme::model::evidence::Evidence;
 use sote_acme::names::base64url;
+use sote_acme::time::{Clock as _, SystemClock};
 use sote_acme::validation::{Attempt, Settings, Validator, Validators, Verdict};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -91,6 +93,9 @@ fn attempt(challenge: ChallengeType, identifier: Identifier) -> Attempt {
         token: TOKEN.to_owned(),
         key_authorization: KEY_AUTHORIZATION.to_owned(),
         account_url: ACCOUNT.to_owned(),
+        challenge_url: "https://ca.test/acme/challenge/1".to_owned(),
+        answer: Answer::Ready,
+        now: SystemClock.now(),
     }
 }
 
@@ -544,7 +549,7 @@ async fn ten_redirects_are_followed_and_eleven_are_not() {
             Verdict::Invalid(problem) => {
                 assert!(!followed && problem.detail.contains("more than 10 times"), "{problem}");
             }
-            Verdict::Wait(_) => panic!(),
+            Verdict::Refuted(_) | Verdict::Wait { .. } => panic!(),
         }
         assert_eq!(heads.lock().unwrap().len(), 11);
     }

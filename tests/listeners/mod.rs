@@ -14,7 +14,9 @@ use sote_acme::acme::external_account::MacAlgorithm;
 use sote_acme::acme::jws_algorithm::JwsAlgorithm;
 use sote_acme::acme::jws_signing::{AccountKey, Identity};
 use sote_acme::acme::urls::Urls;
-use sote_acme::authority::{Authority, InvitationKeys, IssuerFacts, Settings as Decisions, Terms};
+use sote_acme::authority::{
+    Authority, InvitationKeys, IssuerFacts, OfferedProof, OrganisationRules, Settings as Decisions, Terms,
+};
 use sote_acme::client::{HttpVersion, Response, Transport};
 use sote_acme::http::{
     About, Addresses, App, Listeners, Nonces, Officer, OfficerRole, Officers, Parts, RateLimits, Server, Settings, Tls,
@@ -127,7 +129,7 @@ impl Ca {
                 terms_text: Some("Be <good>.".to_owned()),
             },
             organisation_defaults: sote_acme::config::OrganisationDefaults::default(),
-            officers: Officers::new(vec![officer("first", 0)]).unwrap(),
+            officers: Officers::new(vec![officer("first", 0), officer("second", 1)]).unwrap(),
             status: Status::new(store, issuers, Vec::new(), 500.try_into().unwrap()),
             public_url: format!("http://localhost:{}", public.port()),
             directory: state.clone(),
@@ -255,6 +257,14 @@ fn authority(store: Arc<SledStore>, terms: Option<Terms>, state_directory: PathB
         caa_lifetime: 8 * 3600,
         terms,
         verification_lifetime: 365 * day,
+        organisations: OrganisationRules {
+            offered: vec![
+                OfferedProof::Token { authority: Some("https://authority.test/at".into()) },
+                OfferedProof::CardSignature { policies: vec!["1.2.246.517.1.10.1".into()] },
+                OfferedProof::Approval { instructions: None },
+            ],
+            ..OrganisationRules::default()
+        },
         issuers: vec![IssuerFacts {
             name: "sote-1".parse().unwrap(),
             key_identifier: vec![1; 20],
@@ -304,7 +314,16 @@ impl Ca {
 
     /// A command over the admin socket: its status and answer.
     pub async fn command(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
-        let mut stream = tokio::net::UnixStream::connect(&self.admin).await.unwrap();
+        self.command_by(&self.admin, method, path, body).await
+    }
+
+    /// The same command by the second officer.
+    pub async fn second_command(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        self.command_by(&self.admin.with_file_name("officer-2.sock"), method, path, body).await
+    }
+
+    async fn command_by(&self, socket: &std::path::Path, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let mut stream = tokio::net::UnixStream::connect(socket).await.unwrap();
         let length = body.len();
         let request = format!("{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: {length}\r\n\r\n{body}");
         stream.write_all(request.as_bytes()).await.unwrap();

@@ -264,7 +264,7 @@ async fn an_ended_order_is_shown_though_its_authorizations_are_gone() {
     let mut order = ca.order(&account, &["a.test"]).await;
     let expires = order.object().expires.unwrap();
     ca.advance(expires.since(ca.now()) + 1);
-    let removed = ca.authority().remove_ended(expires.plus(-60), 100).await.unwrap();
+    let removed = ca.authority().remove_ended(expires.plus(-60), 0, 100).await.unwrap();
     assert_eq!(removed, 1, "the authorization, and not yet the order");
     assert_eq!(order.refresh().await.unwrap(), OrderStatus::Invalid);
     assert_eq!(account.orders().await.unwrap(), Vec::<String>::new());
