@@ -249,6 +249,7 @@ const NOT_TOLD: [&str; 9] = [
     "http.nonce_memory",
     "http.rate_limits.keys",
     "http.stop_timeout",
+    "organisation.defaults.language",
     "lifetimes.prepared",
     "lifetimes.stop",
     "validation.connect_timeout",
