@@ -244,7 +244,7 @@ fn kind_of(route: &Route) -> u8 {
 }
 
 /// Settings that concern the machine rather than its peers.
-const NOT_TOLD: [&str; 9] = [
+const NOT_TOLD: [&str; 10] = [
     "http.admin_body_size",
     "http.nonce_memory",
     "http.rate_limits.keys",
