@@ -225,7 +225,7 @@ impl Default for AttemptSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreSettings {
-    /// The page cache. The process takes up to 3.5 times as much.
+    /// The page cache. The process takes up to six times as much.
     #[serde(with = "size")]
     pub cache: usize,
     /// Nothing is committed while the disk has less room than this: reopening after a failure needs some.
@@ -238,7 +238,7 @@ pub struct StoreSettings {
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        StoreSettings { cache: 64 << 20, reserve: 64 << 20, seal_audit_after: 90 * DAY }
+        StoreSettings { cache: 24 << 20, reserve: 64 << 20, seal_audit_after: 90 * DAY }
     }
 }
 

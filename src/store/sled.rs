@@ -44,7 +44,7 @@ const QUEUE: usize = 4096;
 /// How a store is held open.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What sled's page cache may hold, in octets. The process takes 1.5 to 3.5 times as much.
+    /// What sled's page cache may hold, in octets. The process takes up to six times as much.
     pub cache_bytes: u64,
     /// Commits are refused while the disk has less room than this, in octets: reopening after a failure needs some.
     pub reserve_bytes: u64,
@@ -60,7 +60,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            cache_bytes: 64 << 20,
+            cache_bytes: 24 << 20,
             reserve_bytes: 64 << 20,
             group_commits: 512,
             group_octets: 4 << 20,
