@@ -61,6 +61,26 @@ impl Timestamp {
         Self::of(end.to_zoned_datetime(helsinki).map(|z| z.timestamp()))
     }
 
+    /// The time that clocks in Helsinki show as `2027-12-31T23:59:59`; the first of two at the end of summer time.
+    ///
+    /// # Errors
+    /// A text of another form, or a day or time of day that does not exist.
+    pub fn in_helsinki(text: &str) -> Result<Self, TimeError> {
+        let shaped = text.bytes().enumerate().all(|(i, octet)| match i {
+            4 | 7 => octet == b'-',
+            10 => octet == b'T',
+            13 | 16 => octet == b':',
+            _ => octet.is_ascii_digit(),
+        });
+        if text.len() != 19 || !shaped {
+            return Err(TimeError);
+        }
+        let civil: jiff::civil::DateTime = text.parse().map_err(|_| TimeError)?;
+        let helsinki = TimeZone::get("Europe/Helsinki").expect("the time zone data is compiled in");
+        let zoned = civil.to_zoned_datetime(helsinki).map_err(|_| TimeError)?;
+        Ok(Timestamp::from_seconds(zoned.timestamp().as_second()))
+    }
+
     /// The date and time as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7), for HTTP headers.
     pub fn http_date(self) -> String {
         self.zoned(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()

@@ -169,14 +169,37 @@ fn officers_administer_a_running_server_over_its_socket() {
     let administer = |words: &[&str]| done(path, &[words, &["--socket", "admin.sock"]].concat());
 
     assert!(administer(&["status"]).contains("you are Maija Meikäläinen, registration-officer"));
-    let register = path.join("register.csv");
-    let mut file = fs::File::create(&register).unwrap();
-    file.write_all(&fs::read(Path::new(CONFIG).join("sample-register.csv")).unwrap()).unwrap();
-    writeln!(file, "1.2.246.1.1,1.2.246.9.9,,Orpo yksikkö,,,,,,,").unwrap();
+    let sample = |name: &str| Path::new(CONFIG).join(name).to_str().unwrap().to_owned();
+    for (source, name, units) in [
+        ("thl", "sample-register.xml", 16),
+        ("pharmacy", "sample-pharmacies.csv", 4),
+        ("practitioner", "sample-practitioners.xml", 3),
+    ] {
+        let said = administer(&["register", "import", "--source", source, &sample(name)]);
+        assert!(said.contains(&format!("{units} units are added")) && said.contains("0 refused"), "{said}");
+        let again = administer(&["register", "import", "--source", source, &sample(name)]);
+        assert!(again.contains(&format!("0 changed, 0 ended, {units} unchanged")), "{again}");
+    }
+    let header = "oid,parent,business_id,name_fi,name_sv,abbreviation,municipality,sector,kind,valid_from,valid_to";
+    let rows = "1.2.246.1.1,1.2.246.9.9,,Orpo yksikkö,,,,,,,\n1.2.246.1.2,,,Kelpo yksikkö,,,,,,,\n";
+    fs::write(path.join("register.csv"), format!("{header}\n{rows}")).unwrap();
     let said = run(path, &["register", "import", "register.csv", "--socket", "admin.sock"]);
     assert_eq!(said.status, 3, "{}{}", said.out, said.error);
-    assert!(said.out.contains("15 rows are added") && said.out.contains("1 refused"), "{}", said.out);
-    assert!(said.error.contains("line 17: ") && said.error.contains("1.2.246.9.9"), "{}", said.error);
+    assert!(said.out.contains("1 units are added") && said.out.contains("1 refused"), "{}", said.out);
+    assert!(said.error.contains("row 2: ") && said.error.contains("1.2.246.9.9"), "{}", said.error);
+    let other =
+        ["register", "import", "--source", "pharmacy", &sample("sample-register.xml"), "--socket", "admin.sock"];
+    assert!(refused(path, &other, 1).contains("is the register \"thl\""));
+    for (what, found) in [
+        ("9990002-4", "1.2.246.10.99900024.10.0"),
+        ("ratina tuulik", "1.2.246.10.99900024.10.1"),
+        ("1.2.246.537.6.40003.9004", "every state"),
+    ] {
+        let shown = administer(&["register", "show", what]);
+        assert!(shown.contains(found), "{what}: {shown}");
+    }
+    let unconfigured = refused(path, &["register", "sync", "--socket", "admin.sock"], 1);
+    assert!(unconfigured.contains("[register.sync]"), "{unconfigured}");
 
     let added = administer(&["organisation", "add", "9990002-4", "--zone", "tuulikello.example.fi"]);
     assert!(added.contains("profiles sote-server; zones tuulikello.example.fi"), "{added}");

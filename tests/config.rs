@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use sote_acme::config::{Config, HttpSettings, Lifetimes};
-use sote_acme::register;
+use sote_acme::register::{self, Source};
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
 
@@ -134,9 +134,15 @@ fn a_profile_file_that_is_wrong_is_told_with_its_name() {
 }
 
 #[test]
-fn the_sample_register_has_no_row_that_is_refused() {
-    let file = std::fs::File::open(Path::new(DIRECTORY).join("sample-register.csv")).unwrap();
-    let checked = register::csv::read(file).unwrap().checked(&Default::default());
-    assert_eq!(checked.refused, []);
-    assert!(checked.rows.len() >= 15);
+fn the_sample_registers_have_no_row_that_is_refused_or_warned_of() {
+    for (source, name, least) in [
+        (Source::Thl, "sample-register.xml", 15),
+        (Source::Pharmacy, "sample-pharmacies.csv", 5),
+        (Source::Practitioner, "sample-practitioners.xml", 3),
+    ] {
+        let file = std::fs::File::open(Path::new(DIRECTORY).join(name)).unwrap();
+        let checked = register::read(source, std::io::BufReader::new(file)).unwrap().checked(&Default::default());
+        assert_eq!((checked.refused, checked.warned), (vec![], vec![]), "{name}");
+        assert!(checked.rows.len() >= least, "{name}");
+    }
 }

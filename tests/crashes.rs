@@ -15,6 +15,7 @@ use sote_acme::acme::status::OrderStatus;
 use sote_acme::acme::urls::Urls;
 use sote_acme::authority::officers::invitations::{CreateInvitation, NewInvitation};
 use sote_acme::authority::officers::organisations::AddOrganisation;
+use sote_acme::authority::officers::register::Import;
 use sote_acme::authority::{
     self, AccountOutcome, Authority, Error, InvitationKeys, IssuerFacts, NewAccountRequest, OrderRequest,
 };
@@ -22,8 +23,9 @@ use sote_acme::client::{CertificateKey, KeyKind, certificate_request};
 use sote_acme::commands::dns_responder::{DnsResponder, ResponderSettings};
 use sote_acme::issuer::{Issuer, Issuers, Responder};
 use sote_acme::model::challenge::Attempts;
-use sote_acme::model::{Answer, Certificate, ChallengeKind, Role, Stage, UnitRow};
+use sote_acme::model::{Answer, Certificate, ChallengeKind, Role, Stage};
 use sote_acme::names::{BootId, CertificateId, IssuerName, OrderId, SerialNumber, Zone, base64url};
+use sote_acme::register::{self, Source};
 use sote_acme::signer::{KeyFile, NewKey, PoolLimits, Signer, SigningPool};
 use sote_acme::store::failing::{FailingStore, Failure};
 use sote_acme::store::index::Index;
@@ -117,23 +119,9 @@ fn issuer_name() -> IssuerName {
     "sote-1".parse().unwrap()
 }
 
-fn unit() -> UnitRow {
-    UnitRow {
-        oid: "1.2.246.10.2454372.10.1".parse().unwrap(),
-        generation: 0,
-        source: "csv".into(),
-        parent: None,
-        business_id: Some("0245437-2".parse().unwrap()),
-        name_fi: "Esimerkin apteekki".into(),
-        name_sv: None,
-        abbreviation: None,
-        municipality: Some("Helsinki".into()),
-        sector: None,
-        unit_kind: None,
-        valid_from: None,
-        valid_to: None,
-    }
-}
+const UNIT: &str = "1.2.246.10.2454372.10.1";
+const ROWS: &str = "oid,parent,business_id,name_fi,name_sv,abbreviation,municipality,sector,kind,valid_from,valid_to\n\
+                    1.2.246.10.2454372.10.1,,0245437-2,Esimerkin apteekki,,,Helsinki,,,,\n";
 
 /// One run of the process over a state directory.
 struct Process {
@@ -291,11 +279,12 @@ async fn prepared_organisation(store: Arc<dyn Store>, hierarchy: &Hierarchy, sta
         zones: vec![Zone::any()],
     };
     authority.add_organisation("officer", organisation, now()).await.unwrap();
-    authority.import_register("officer", vec![unit()], false, now()).await.unwrap();
+    let reading = register::read(Source::Csv, std::io::Cursor::new(ROWS)).unwrap();
+    authority.import_register("officer", Import::of(reading), now()).await.unwrap();
     let invitation = CreateInvitation {
         business_id: "0245437-2".parse().unwrap(),
         role: Role::TechnicalContact,
-        unit: Some(unit().oid),
+        unit: Some(UNIT.parse().unwrap()),
         units: vec![],
         profiles: vec!["sote-server".parse().unwrap()],
         default_profile: None,

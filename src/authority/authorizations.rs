@@ -288,9 +288,9 @@ impl Authority {
     }
 
     /// Everything behind an order, read together.
-    pub async fn order_facts(&self, order: Read<Order>, account: &Read<Account>) -> Result<OrderFacts> {
+    pub async fn order_facts(&self, order: Read<Order>, account: &Read<Account>, now: Timestamp) -> Result<OrderFacts> {
         let authorizations = self.authorizations_of(&order).await?;
-        let unit = self.unit_rows(&order.unit).await?;
+        let unit = self.unit_rows(&order.unit, now).await?;
         Ok(OrderFacts { authorizations, account: self.facts(account).await?, unit, order })
     }
 

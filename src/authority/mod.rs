@@ -13,6 +13,7 @@ mod renewal;
 mod revocations;
 mod terms;
 mod unfinished;
+mod unit_rows;
 mod verification;
 
 use std::collections::{BTreeMap, HashSet};

@@ -89,7 +89,7 @@ impl Authority {
         limits.admits(&identifiers)?;
         policy::own_organisation(&identifiers, organisation)?;
         let unit = self.unit_of(&limits, &identifiers, organisation, now).await?;
-        let rows = self.unit_rows(&unit).await?;
+        let rows = self.unit_rows(&unit, now).await?;
         let subject = subject(organisation, &unit, &rows, &identifiers, now)?;
         let (not_before, not_after) = (time(&request.not_before, "notBefore")?, time(&request.not_after, "notAfter")?);
         let ends = Ends { unit: subject.unit_ends, issuer: self.issuer_ends(profile)? };
@@ -283,7 +283,7 @@ impl Authority {
         if let Progress::Processing { .. } = order.progress {
             return Err(Refusal::OrderNotReady { status: OrderStatus::Processing }.into());
         }
-        let facts = self.order_facts(order, account).await?;
+        let facts = self.order_facts(order, account, now).await?;
         let authorized = self.authorized(&facts, now)?;
         self.matched(&authorized, csr).await?;
         let finalized = facts.order.finalized(csr.to_vec(), now);

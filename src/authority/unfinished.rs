@@ -62,13 +62,13 @@ impl Authority {
     }
 
     /// A processing order with everything behind it; `None` when it is no longer processing.
-    pub async fn processing_order(&self, id: OrderId) -> Result<Option<OrderFacts>> {
+    pub async fn processing_order(&self, id: OrderId, now: Timestamp) -> Result<Option<OrderFacts>> {
         let Some(order) = self.store.get::<Order>(&id).await? else { return Ok(None) };
         if !matches!(order.progress, Progress::Processing { .. }) {
             return Ok(None);
         }
         let account = self.account_of(&order).await?;
-        Ok(Some(self.order_facts(order, &account).await?))
+        Ok(Some(self.order_facts(order, &account, now).await?))
     }
 
     /// Ends a processing order without a certificate. A claim on a replaced certificate falls with it.

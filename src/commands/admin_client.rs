@@ -2,16 +2,20 @@
 //! kernel's word for its user. Start with [`Connection::get`].
 
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use clap::Args;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Body, Bytes, Frame};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::fs::File;
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::UnixStream;
 
 use super::{CommandError, print_line};
@@ -42,7 +46,7 @@ impl Connection {
     /// # Errors
     /// No server, or its refusal.
     pub(super) async fn get(&self, path: &str) -> Result<Value, CommandError> {
-        self.request(Method::GET, path, "application/json", Bytes::new()).await
+        self.request(Method::GET, path, "application/json", Full::new(Bytes::new())).await
     }
 
     /// Sends `message` to `path`.
@@ -51,15 +55,15 @@ impl Connection {
     /// No server, or its refusal.
     pub(super) async fn post(&self, path: &str, message: &impl Serialize) -> Result<Value, CommandError> {
         let body = serde_json::to_vec(message).map_err(CommandError::failed)?;
-        self.request(Method::POST, path, "application/json", body.into()).await
+        self.request(Method::POST, path, "application/json", Full::new(body.into())).await
     }
 
-    /// Sends a file to `path`.
+    /// Sends a file to `path`, piece by piece.
     ///
     /// # Errors
     /// No server, or its refusal.
-    pub(super) async fn upload(&self, path: &str, content_type: &str, body: Vec<u8>) -> Result<Value, CommandError> {
-        self.request(Method::POST, path, content_type, body.into()).await
+    pub(super) async fn upload(&self, path: &str, content_type: &str, file: File) -> Result<Value, CommandError> {
+        self.request(Method::POST, path, content_type, FileBody { file, piece: vec![0; PIECE] }).await
     }
 
     /// Every element of the pages of a list, whose member `items` holds them.
@@ -106,13 +110,11 @@ impl Connection {
         })
     }
 
-    async fn request(
-        &self,
-        method: Method,
-        path: &str,
-        content_type: &str,
-        body: Bytes,
-    ) -> Result<Value, CommandError> {
+    async fn request<B>(&self, method: Method, path: &str, content_type: &str, body: B) -> Result<Value, CommandError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let socket = self.path()?;
         let stream = UnixStream::connect(&socket).await.map_err(|error| unreachable(&socket, &error))?;
         let broken = |error: &dyn std::fmt::Display| {
@@ -126,7 +128,7 @@ impl Connection {
             .uri(path)
             .header(HOST, "localhost")
             .header(CONTENT_TYPE, content_type)
-            .body(Full::new(body))
+            .body(body)
             .map_err(CommandError::failed)?;
         let answered = tokio::time::timeout(PATIENCE, sender.send_request(request)).await;
         let answer = answered.map_err(|_| broken(&"no answer in ten minutes"))?.map_err(|error| broken(&error))?;
@@ -140,6 +142,31 @@ impl Connection {
             ))
         })?;
         if status.is_success() { Ok(value) } else { Err(refusal(&value, status.as_u16())) }
+    }
+}
+
+/// How much of a file is read at once.
+const PIECE: usize = 64 << 10;
+
+/// A file as a request's body.
+struct FileBody {
+    file: File,
+    piece: Vec<u8>,
+}
+
+impl Body for FileBody {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        let FileBody { file, piece } = self.get_mut();
+        let mut buffer = ReadBuf::new(piece);
+        ready!(Pin::new(file).poll_read(context, &mut buffer))?;
+        let read = Bytes::copy_from_slice(buffer.filled());
+        Poll::Ready((!read.is_empty()).then(|| Ok(Frame::data(read))))
     }
 }
 

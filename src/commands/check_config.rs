@@ -59,6 +59,7 @@ impl Findings {
         findings.listeners(config, now);
         findings.admin(config);
         findings.authority(config, now);
+        findings.register(config);
         findings.meaning(config);
         findings
     }
@@ -264,6 +265,17 @@ impl Findings {
                 duration::text(settings.ocsp.validity),
             ),
         );
+    }
+
+    /// Where changes of a register are fetched.
+    fn register(&mut self, config: &Config) {
+        let Some(sync) = &config.register.sync else { return };
+        if let Err(error) = crate::http::checked_sync(sync) {
+            self.faults.push(Fault::of("register.sync", error.to_string()));
+        }
+        let often =
+            sync.interval.map_or("when asked".to_owned(), |interval| format!("every {}", duration::text(interval)));
+        self.say("register", format!("changes of {} from {}, {often}", sync.source, sync.url));
     }
 
     /// Values that only their users can judge.

@@ -106,6 +106,7 @@ pub struct Server {
     listeners: http::Server,
     worker: JoinHandle<()>,
     stop_worker: watch::Sender<bool>,
+    register_sync: Option<JoinHandle<()>>,
     nonces_file: PathBuf,
 }
 
@@ -152,6 +153,7 @@ impl Server {
             about: about(config)?,
             officers: officers(config, further_officers)?,
             organisation_defaults: config.organisation.defaults.clone(),
+            register: config.register.clone(),
             status: status.clone(),
             public_url: config.public_url.clone(),
             directory: config.state.clone(),
@@ -159,8 +161,21 @@ impl Server {
         let (stop_worker, stopped) = watch::channel(false);
         let worker = tokio::spawn(worker.run(stopped));
         let listeners = listeners.serve(&app, Arc::clone(&tls));
+        let register_sync = register_sync(config, &app);
         let roots = config.roots.clone();
-        Ok(Server { authority, app, tls, status, roots, clock, listeners, worker, stop_worker, nonces_file })
+        Ok(Server {
+            authority,
+            app,
+            tls,
+            status,
+            roots,
+            clock,
+            listeners,
+            worker,
+            stop_worker,
+            register_sync,
+            nonces_file,
+        })
     }
 
     /// The decisions, for whoever prepares records in the same process.
@@ -195,8 +210,14 @@ impl Server {
     /// Stops: no new connections, requests in flight finish within the configured time, then validations and issuances,
     /// then the nonces are saved for the next start.
     pub async fn stop(self) {
-        let Server { authority, app, tls, status, listeners, mut worker, stop_worker, nonces_file, .. } = self;
+        let Server {
+            authority, app, tls, status, listeners, mut worker, stop_worker, register_sync, nonces_file, ..
+        } = self;
         listeners.stop().await;
+        // An import that has begun goes on to its end, or counts for nothing.
+        if let Some(register_sync) = register_sync {
+            register_sync.abort();
+        }
         // The receiver is gone if the worker has ended already.
         let _ = stop_worker.send(true);
         if !worker.is_finished()
@@ -348,6 +369,29 @@ fn about(config: &Config) -> Result<http::About, StartError> {
         caa_identities: config.validation.caa_identities.clone(),
         terms_text: text.map(|path| fs::read_to_string(path).map_err(at(path))).transpose()?,
     })
+}
+
+/// Fetches what has changed in the configured register, at the configured interval.
+fn register_sync(config: &Config, app: &Arc<App>) -> Option<JoinHandle<()>> {
+    let interval = config.register.sync.as_ref()?.interval?;
+    let app = Arc::clone(app);
+    Some(tokio::spawn(async move {
+        tokio::time::sleep(app.until_sync(interval).await).await;
+        loop {
+            match app.sync_register("interval").await {
+                Ok(report) => tracing::info!(
+                    generation = report.generation,
+                    added = report.counts.added,
+                    changed = report.counts.changed,
+                    ended = report.counts.ended,
+                    refused = report.counts.refused,
+                    "the register's changes were fetched"
+                ),
+                Err(error) => tracing::warn!(%error, "the register's changes were not fetched"),
+            }
+            tokio::time::sleep(interval).await;
+        }
+    }))
 }
 
 fn officers(config: &Config, further: Vec<config::Officer>) -> Result<Officers, StartError> {

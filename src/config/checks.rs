@@ -43,6 +43,7 @@ pub(super) fn checked(written: Written, directory: &Path) -> Result<Config, Vec<
         work: written.work,
         log: written.log,
         organisation: written.organisation,
+        register: written.register,
         state,
     };
     let config = checks.resolved(config);
@@ -54,6 +55,7 @@ pub(super) fn checked(written: Written, directory: &Path) -> Result<Config, Vec<
     checks.times(&config);
     checks.sizes(&config);
     checks.faults.extend(config.http.faults());
+    checks.faults.extend(config.register.faults());
     if checks.faults.is_empty() { Ok(config) } else { Err(checks.faults) }
 }
 
@@ -125,6 +127,9 @@ impl Checks<'_> {
         }
         if let Some(key) = &mut config.organisation.person_key {
             *key = self.directory.join(&key);
+        }
+        if let Some(root) = config.register.sync.as_mut().and_then(|sync| sync.root.as_mut()) {
+            *root = self.directory.join(&root);
         }
         if let Some(text) = config.terms.as_mut().and_then(|terms| terms.text.as_mut()) {
             *text = self.directory.join(&text);

@@ -5,6 +5,7 @@
 mod checks;
 mod http;
 pub mod reading;
+mod register;
 mod sections;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::model::Profile;
 use crate::validation;
 pub use http::{HttpSettings, Rate, RateLimits};
 pub use reading::Fault;
+pub use register::{Place, RegisterSettings, SyncSettings};
 pub use sections::{
     AttemptSettings, CrlSettings, InvitationKeyFiles, Issuer, Lifetimes, LogFormat, LogSettings, OcspResponder,
     Officer, OfficerRole, OrganisationDefaults, OrganisationSettings, Root, StoreSettings, Terms, TlsFiles,
@@ -71,6 +73,8 @@ pub struct Config {
     pub log: LogSettings,
     /// How organisations prove themselves, and their limits where none are named.
     pub organisation: OrganisationSettings,
+    /// The national registers.
+    pub register: RegisterSettings,
 }
 
 /// What stands in the file.
@@ -100,6 +104,7 @@ struct Written {
     work: WorkSettings,
     log: LogSettings,
     organisation: OrganisationSettings,
+    register: RegisterSettings,
 }
 
 /// A file of one profile.

@@ -59,8 +59,12 @@ enum Command {
     ListInvitations,
     /// `POST /invitations/revoke`.
     RevokeInvitation,
-    /// `POST /register?dry-run=true`, the body being the export itself.
+    /// `POST /register?source=thl&dry-run=true&force=true&partial=true`, the body being the export itself.
     ImportRegister,
+    /// `POST /register/sync?force=true`: fetch what has changed from the configured code service.
+    SyncRegister,
+    /// `GET /register?what=OID-BUSINESS-ID-OR-NAME&at=TIME&generation=NUMBER`.
+    ShowRegister,
     /// `GET /certificates?organisation=BUSINESS-ID&after=ID`.
     ListCertificates,
     /// `GET /certificates/SERIAL-OR-ID`.
@@ -89,6 +93,8 @@ impl Command {
             ("GET", ["invitations"]) => Some(Command::ListInvitations),
             ("POST", ["invitations", "revoke"]) => Some(Command::RevokeInvitation),
             ("POST", ["register"]) => Some(Command::ImportRegister),
+            ("POST", ["register", "sync"]) => Some(Command::SyncRegister),
+            ("GET", ["register"]) => Some(Command::ShowRegister),
             ("GET", ["certificates"]) => Some(Command::ListCertificates),
             ("GET", ["certificates", which]) => Some(Command::ShowCertificate((*which).to_owned())),
             ("GET", ["audit"]) => Some(Command::ListAudit),
@@ -107,10 +113,11 @@ impl Command {
             | Command::ResumeOrganisation
             | Command::CreateInvitation
             | Command::RevokeInvitation => Power::Decide,
-            Command::ImportRegister | Command::AcceptClock => Power::Operate,
+            Command::ImportRegister | Command::SyncRegister | Command::AcceptClock => Power::Operate,
             Command::Me
             | Command::ListOrganisations
             | Command::ListInvitations
+            | Command::ShowRegister
             | Command::ListCertificates
             | Command::ShowCertificate(_)
             | Command::ListAudit
@@ -208,10 +215,12 @@ async fn carried_out(
             shown(&authority.list_invitations(&organisation, query.value("after")?).await?)
         }
         Command::RevokeInvitation => shown(&authority.revoke_invitation(name, object(app, request).await?, now).await?),
-        Command::ImportRegister => {
-            let dry_run = query.value("dry-run")?.unwrap_or(false);
-            shown(&register::import(app, name, request, dry_run, now).await?)
+        Command::ImportRegister => shown(&register::import(app, name, request, &query, now).await?),
+        Command::SyncRegister => {
+            let force = query.value("force")?.unwrap_or(false);
+            shown(&register::sync(app, name, force, now).await?)
         }
+        Command::ShowRegister => shown(&register::show(app, &query, now).await?),
         Command::ListCertificates => {
             let organisation = query.value("organisation")?;
             shown(&authority.list_certificates(organisation.as_ref(), query.value("after")?).await?)

@@ -13,7 +13,7 @@ use super::{acme, admin, public};
 use crate::acme::route::Door;
 use crate::acme::urls::Urls;
 use crate::authority::Authority;
-use crate::config::{HttpSettings as Settings, OrganisationDefaults};
+use crate::config::{HttpSettings as Settings, OrganisationDefaults, RegisterSettings};
 use crate::issuer::status::Status;
 use crate::time::Clock;
 
@@ -35,6 +35,8 @@ pub struct Parts {
     pub officers: Officers,
     /// The limits of organisations for which officers name none.
     pub organisation_defaults: OrganisationDefaults,
+    /// How imports of registers are bounded, and where changes are fetched.
+    pub register: RegisterSettings,
     /// CRLs, OCSP answers and chains.
     pub status: Status,
     /// The base URL of the public listener, as it stands in certificates. Only its path matters here.
@@ -64,6 +66,7 @@ pub struct App {
     pub(super) about: About,
     pub(super) officers: Officers,
     pub(super) organisation_defaults: OrganisationDefaults,
+    pub(super) register: RegisterSettings,
     pub(super) status: Status,
     pub(super) directory: PathBuf,
     /// The path of the public listener's base URL, without a final slash; usually empty.
@@ -88,6 +91,7 @@ impl App {
             about,
             officers,
             organisation_defaults,
+            register,
             status,
             public_url,
             directory,
@@ -112,6 +116,7 @@ impl App {
             about,
             officers,
             organisation_defaults,
+            register,
             status,
             directory,
         })

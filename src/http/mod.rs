@@ -29,6 +29,7 @@ mod watched;
 pub use app::{About, App, Parts};
 pub use nonces::Nonces;
 pub use officers::{Officer, OfficerRole, Officers};
+pub use register::{SyncError, checked_sync};
 pub use server::{Addresses, BindError, Listeners, Server};
 pub use tls::{Tls, TlsError};
 

@@ -1,59 +1,81 @@
-//! The import of a register's export over the admin socket: written to a file as it comes, so that a slow or broken upload
-//! costs no memory, and read when it is complete. The file is gone when the request ends.
+//! The register over the admin socket: imports, fetched changes, look-ups. An upload is written to a file as it comes, so
+//! that a slow or broken one costs no memory, and read when it is complete; the file is gone when the request ends. Start
+//! with [`import`].
 
-use std::io;
+mod fetch;
+mod sync;
+
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use serde::Serialize;
 use tokio::fs::OpenOptions;
 use tokio::io::AsyncWriteExt as _;
 
 use super::app::App;
+use super::query::Query;
 use super::reply::Error;
 use super::request::{self, Arrived};
 use crate::acme::problem::Problem;
-use crate::authority::Fault;
-use crate::authority::officers::register::ImportReport;
-use crate::model::{Refusal, UnitRow};
-use crate::register::{Reading, csv};
+use crate::authority::officers::register::{Import, ImportReport, RegisterQuery, ShownUnits};
+use crate::authority::{self, Authority, Fault};
+use crate::model::Refusal;
+use crate::register::{self, Reading, Source, Unreadable};
 use crate::time::Timestamp;
-
-/// What an import came to, with the lines that were left out.
-#[derive(Debug, Serialize)]
-pub(super) struct Imported {
-    #[serde(flatten)]
-    report: ImportReport,
-    /// Lines that are not in force now, each with the reason.
-    refused: Vec<String>,
-}
+pub(super) use sync::sync;
+pub use sync::{SyncError, checked_sync};
 
 /// Reads the uploaded export and brings its sound rows into force.
 pub(super) async fn import(
     app: &App,
     officer: &str,
     request: Arrived,
-    dry_run: bool,
+    query: &Query<'_>,
     now: Timestamp,
-) -> Result<Imported, Error> {
+) -> Result<ImportReport, Error> {
+    let source = query.value("source")?.unwrap_or(Source::Csv);
+    let flag = |name| query.value::<bool>(name).map(|value| value.unwrap_or(false));
+    let (dry_run, force, partial) = (flag("dry-run")?, flag("force")?, flag("partial")?);
     let (limit, patience) = (app.settings.admin_body_size, app.settings.body_timeout);
     let file = spooled(&app.directory, request.body, limit, patience).await?;
-    let reading = tokio::task::spawn_blocking(move || reading(&file.0)).await;
-    let reading = reading.map_err(|error| Error::Fault(Fault::Internal(error.to_string())))??;
-    let known = app.authority.known_units(reading.parents_elsewhere()).await?;
-    let checked = reading.checked(&known);
-    let rows = checked.rows.into_iter().map(UnitRow::from).collect();
-    let report = app.authority.import_register(officer, rows, dry_run, now).await?;
-    Ok(Imported { report, refused: checked.refused.iter().map(ToString::to_string).collect() })
+    let reading = read(source, file).await?;
+    let partial = partial || !source.is_complete();
+    let import = Import { partial, dry_run, force, most_lost: app.register.most_lost, ..Import::of(reading) };
+    Ok(imported(&app.authority, officer, import, now).await?)
 }
 
-fn reading(path: &Path) -> Result<Reading, Error> {
-    let file = std::fs::File::open(path)
-        .map_err(|error| Error::Fault(Fault::Internal(format!("an upload cannot be read: {error}"))))?;
-    csv::read(io::BufReader::new(file)).map_err(|error| Refusal::Malformed { why: error.to_string() }.into())
+/// The units that a query means.
+pub(super) async fn show(app: &App, query: &Query<'_>, now: Timestamp) -> Result<ShownUnits, Error> {
+    let wanted =
+        RegisterQuery { what: query.needed("what")?, at: query.value("at")?, generation: query.value("generation")? };
+    Ok(app.authority.show_register(wanted, now).await?)
+}
+
+/// Carries an import out to its end, also when whoever asked for it has gone.
+async fn imported(
+    authority: &Authority,
+    officer: &str,
+    import: Import,
+    now: Timestamp,
+) -> authority::Result<ImportReport> {
+    let (authority, officer) = (authority.clone(), officer.to_owned());
+    let task = tokio::spawn(async move { authority.import_register(&officer, import, now).await });
+    task.await.map_err(|error| Fault::Internal(error.to_string()))?
+}
+
+async fn read(source: Source, file: Spooled) -> Result<Reading, Error> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let opened = std::fs::File::open(&file.0)?;
+        register::read(source, BufReader::with_capacity(64 << 10, opened))
+    });
+    let reading = reading.await.map_err(|error| Error::Fault(Fault::Internal(error.to_string())))?;
+    reading.map_err(|error| match error {
+        Unreadable::Io(error) => Error::Fault(Fault::Internal(format!("an upload cannot be read: {error}"))),
+        other => Refusal::Malformed { why: other.to_string() }.into(),
+    })
 }
 
 /// An upload's file, removed when dropped.
@@ -66,11 +88,18 @@ impl Drop for Spooled {
     }
 }
 
+impl Spooled {
+    /// An empty file below `directory`.
+    async fn new(directory: &Path) -> io::Result<(Self, tokio::fs::File)> {
+        let spooled = Spooled(directory.join(format!("upload-{}", request::request_id())));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&spooled.0).await?;
+        Ok((spooled, file))
+    }
+}
+
 /// The upload in a file below `directory`. A peer that sends nothing for `patience` has given up.
 async fn spooled(directory: &Path, mut body: Incoming, limit: usize, patience: Duration) -> Result<Spooled, Error> {
-    let spooled = Spooled(directory.join(format!("upload-{}", request::request_id())));
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&spooled.0).await.map_err(unwritten)?;
+    let (spooled, mut file) = Spooled::new(directory).await.map_err(unwritten)?;
     let mut size = 0;
     loop {
         let frame = match tokio::time::timeout(patience, body.frame()).await {

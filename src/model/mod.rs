@@ -40,4 +40,4 @@ pub use profile::Profile;
 pub use publication::{Publication, Published};
 pub use refusal::Refusal;
 pub use terms::{TermsAgreement, TermsPage};
-pub use unit::{Register, UnitRow};
+pub use unit::{DIGEST, Register, RowId, SourceState, UnitRow, folded_words, row_at};

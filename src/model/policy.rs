@@ -298,7 +298,9 @@ pub(crate) mod tests {
         UnitRow {
             oid: oid.parse().unwrap(),
             generation: 1,
-            source: "csv".into(),
+            part: 0,
+            recorded: None,
+            source: crate::register::Source::Csv,
             parent: None,
             business_id: None,
             name_fi: format!("Yksikkö {oid}"),

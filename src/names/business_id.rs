@@ -125,4 +125,21 @@ mod tests {
             assert!(bad.parse::<OrganisationIdentifier>().is_err(), "{bad}");
         }
     }
+
+    proptest::proptest! {
+        /// One wrong digit, or two neighbours in the wrong order, is noticed.
+        #[test]
+        fn a_typing_error_is_noticed(number in 0_u32..10_000_000, place in 0_usize..7, digit in 0_u8..10) {
+            let id = (0..10).find_map(|check| format!("{number:07}-{check}").parse::<BusinessId>().ok());
+            let Some(id) = id else { return Ok(()) };
+            let mut wrong = id.as_str().as_bytes().to_vec();
+            wrong[place] = b'0' + digit;
+            let wrong = String::from_utf8(wrong).unwrap();
+            proptest::prop_assert_eq!(wrong.parse::<BusinessId>().is_ok(), wrong == id.as_str());
+            let arc = id.as_str().replace('-', "").trim_start_matches('0').to_owned();
+            if arc.len() >= 6 {
+                proptest::prop_assert_eq!(BusinessId::from_oid_arc(&arc), Ok(id));
+            }
+        }
+    }
 }

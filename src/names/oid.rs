@@ -58,4 +58,20 @@ mod tests {
             assert!(oid.parse::<UnitOid>().is_err(), "{oid}");
         }
     }
+
+    proptest::proptest! {
+        /// An OID reads back as it was written, and no text with an empty or padded arc is one.
+        #[test]
+        fn arcs_are_kept_as_they_are(arcs in proptest::collection::vec(0_u64..u64::MAX, 1..6), place in 0_usize..6) {
+            let text = arcs.iter().fold("1.2".to_owned(), |text, arc| format!("{text}.{arc}"));
+            proptest::prop_assert_eq!(text.parse::<UnitOid>().unwrap().to_string(), text.clone());
+            let dots: Vec<_> = text.match_indices('.').map(|(at, _)| at).collect();
+            let dot = dots[place % dots.len()];
+            for inserted in [".", "0", " ", "-"] {
+                let mut wrong = text.clone();
+                wrong.insert_str(dot + 1, inserted);
+                proptest::prop_assert!(wrong.parse::<UnitOid>().is_err(), "{}", wrong);
+            }
+        }
+    }
 }

@@ -1,21 +1,20 @@
-//! The simple CSV of `sote-acme register import`: UTF-8, commas, RFC 4180 quotes, and this header line:
+//! CSV in UTF-8, RFC 4180 quotes, one row a line. Rows of the source `csv` have commas and exactly this header:
 //!
 //! ```text
 //! oid,parent,business_id,name_fi,name_sv,abbreviation,municipality,sector,kind,valid_from,valid_to
 //! 1.2.246.10.2454372.10.0,,0245437-2,Esimerkin terveys,Exempel hälsa,EsTe,Turku,2 yksityinen,toimintayksikkö,2020-01-01,
 //! ```
 //!
-//! Empty fields are absent. Dates are days in Finland, the last one included; 1900-01-01 and 2100-12-31 are the registers'
-//! signs for "from ever" and "without end".
+//! Exports of the registers have commas, semicolons or tabs, and their columns in any order. The text is cut into lines
+//! first and each line is read alone, so that a stray quote spoils no other row; no field of a register has a line break.
 
-use std::io::Read;
+use std::io::BufRead;
 
-use ::csv::{ReaderBuilder, StringRecord, Trim};
+use super::columns::Columns;
+use super::{Rows, Source, Unreadable, read_until, shown};
+use crate::register::written::{Fault, WrittenRow};
 
-use super::tree::Reading;
-use super::{RefusedRow, RegisterRow, first_second, last_second};
-
-/// The columns, in this order.
+/// The columns of the simple form, in this order.
 pub const COLUMNS: [&str; 11] = [
     "oid",
     "parent",
@@ -30,131 +29,164 @@ pub const COLUMNS: [&str; 11] = [
     "valid_to",
 ];
 
-/// The longest field, in octets. The longest name in the national register has about 200 characters.
-const LONGEST_FIELD: usize = 1_000;
+/// The longest line, in octets.
+const LONGEST_LINE: u64 = 64 << 10;
 
-/// Why a file is not read at all.
-#[derive(Debug, thiserror::Error)]
-pub enum CsvError {
-    /// The first line is not the header.
-    #[error("line 1 must be the header {expected}; it is {found}", expected = COLUMNS.join(","))]
-    Header {
-        /// What stands there, shortened.
-        found: String,
-    },
-    /// The file cannot be read.
-    #[error("the file cannot be read: {0}")]
-    Io(#[from] std::io::Error),
-}
-
-/// Reads a file: rows that are sound in themselves, and those that are not. Whether a parent exists is asked of the
-/// [`Reading`], which may need to look elsewhere.
-///
-/// # Errors
-/// A file that is not of this form at all, or that cannot be read.
-pub fn read(file: impl Read) -> Result<Reading, CsvError> {
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(file);
-    let mut record = ::csv::ByteRecord::new();
-    let (mut rows, mut refused) = (Vec::new(), Vec::new());
-    let mut headed = false;
-    while advance(&mut reader, &mut record)? {
-        let line = record.position().map_or(0, ::csv::Position::line);
-        let text = StringRecord::from_byte_record(record.clone());
-        match (headed, text) {
-            (false, text) => {
-                header(text.ok().as_ref())?;
-                headed = true;
-            }
-            (true, Ok(text)) if text.iter().all(str::is_empty) => {}
-            (true, Ok(text)) => match row(line, &text) {
-                Ok(row) => rows.push(row),
-                Err(why) => refused.push(RefusedRow { line, oid: shown(text.get(0).unwrap_or_default()), why }),
-            },
-            (true, Err(_)) => {
-                refused.push(RefusedRow { line, oid: String::new(), why: "the line is not UTF-8".to_owned() });
-            }
+/// Reads a table. The first line that is not blank is its header.
+pub(super) fn read_into(rows: &mut Rows, file: impl BufRead) -> Result<(), Unreadable> {
+    let mut lines = Lines { file, number: 0 };
+    let Some(header) = lines.next_filled()? else { return Err(Unreadable::Empty) };
+    let (delimiter, columns) = header_of(rows.source, &header)?;
+    while let Some(line) = lines.next_filled()? {
+        let found = line.text().and_then(|text| row(text, delimiter, &columns));
+        if let Err(fault) = &found
+            && !line.is_ended
+        {
+            return Err(Unreadable::CutShort(format!("its last line is unfinished: {}", fault.reason)));
         }
+        rows.add(line.number, found);
     }
-    if !headed {
-        return Err(CsvError::Header { found: "missing: the file is empty".to_owned() });
-    }
-    Ok(Reading::new(rows, refused))
+    Ok(())
 }
 
-fn advance<R: Read>(reader: &mut ::csv::Reader<R>, record: &mut ::csv::ByteRecord) -> Result<bool, CsvError> {
-    reader.read_byte_record(record).map_err(|error| match error.into_kind() {
-        ::csv::ErrorKind::Io(error) => CsvError::Io(error),
-        other => CsvError::Io(std::io::Error::other(format!("{other:?}"))),
-    })
-}
-
-fn header(record: Option<&StringRecord>) -> Result<(), CsvError> {
-    let Some(record) = record else { return Err(CsvError::Header { found: "not UTF-8".to_owned() }) };
+fn header_of(source: Source, line: &Line) -> Result<(char, Columns), Unreadable> {
+    let text = line.text().map_err(|fault| Unreadable::Header(fault.reason))?;
     // A byte order mark is what spreadsheets write before the first column.
-    let names =
-        record.iter().enumerate().map(|(i, name)| if i == 0 { name.trim_start_matches('\u{feff}') } else { name });
-    if names.eq(COLUMNS) {
-        return Ok(());
-    }
-    Err(CsvError::Header { found: shown(&record.iter().collect::<Vec<_>>().join(",")) })
-}
-
-/// What an operator is shown of a text that somebody else wrote.
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
-}
-
-fn row(line: u64, record: &StringRecord) -> Result<RegisterRow, String> {
-    let fields: Vec<&str> = record.iter().collect();
-    let [oid, parent, business_id, name_fi, name_sv, abbreviation, municipality, sector, kind, from, to] = fields[..]
-    else {
-        return Err(format!("it has {} fields instead of {}", fields.len(), COLUMNS.len()));
+    let text = text.trim_start_matches('\u{feff}');
+    let delimiter = match source {
+        Source::Csv => ',',
+        Source::Thl | Source::Pharmacy | Source::Practitioner => delimiter_of(text),
     };
-    for (column, field) in COLUMNS.iter().zip(&fields) {
-        if field.len() > LONGEST_FIELD || field.chars().any(char::is_control) {
-            return Err(format!("{column} has more than {LONGEST_FIELD} octets, or a control character"));
+    let names = fields(text, delimiter).map_err(|why| Unreadable::Header(why.to_owned()))?;
+    if source == Source::Csv && names != COLUMNS {
+        return Err(Unreadable::Header(format!("line 1 must be {}; it is {}", COLUMNS.join(","), shown(text))));
+    }
+    Columns::of(&names).map(|columns| (delimiter, columns)).map_err(Unreadable::Header)
+}
+
+/// The delimiter that stands most often in the header.
+fn delimiter_of(header: &str) -> char {
+    let often = |delimiter: &char| header.matches(*delimiter).count();
+    [',', ';', '\t'].into_iter().max_by_key(often).unwrap_or(',')
+}
+
+fn row(text: &str, delimiter: char, columns: &Columns) -> Result<WrittenRow, Fault> {
+    let unreadable = |reason: String| Fault { oid: String::new(), reason };
+    let fields = fields(text, delimiter).map_err(|why| unreadable(why.to_owned()))?;
+    if fields.len() != columns.count() {
+        return Err(unreadable(format!("it has {} fields instead of {}", fields.len(), columns.count())));
+    }
+    columns.row(fields.iter().map(String::as_str).enumerate())
+}
+
+/// The fields of one line, without the blanks around them.
+// RFC 4180 §2: a field in quotes may hold delimiters, and a quote as two.
+fn fields(line: &str, delimiter: char) -> Result<Vec<String>, &'static str> {
+    let mut fields = Vec::new();
+    let mut rest = line;
+    loop {
+        let trimmed = rest.trim_start_matches([' ', '\t'].as_slice()).trim_start_matches('\u{feff}');
+        let (field, after) = match trimmed.strip_prefix('"') {
+            Some(quoted) if delimiter != '\t' || !rest.starts_with('\t') => in_quotes(quoted)?,
+            _ => {
+                let end = rest.find(delimiter).unwrap_or(rest.len());
+                (rest[..end].trim().to_owned(), &rest[end..])
+            }
+        };
+        fields.push(field);
+        let after = after.trim_start_matches(' ');
+        match after.strip_prefix(delimiter) {
+            Some(next) => rest = next,
+            None if after.trim_end().is_empty() => return Ok(fields),
+            None => return Err("something follows a closing quote"),
         }
     }
-    let valid_from = optional(from, first_second).map_err(|why| format!("valid_from: {why}"))?.flatten();
-    let valid_to = optional(to, last_second).map_err(|why| format!("valid_to: {why}"))?.flatten();
-    if let (Some(from), Some(to)) = (valid_from, valid_to)
-        && to < from
-    {
-        return Err("valid_to lies before valid_from".to_owned());
-    }
-    if name_fi.is_empty() {
-        return Err("name_fi is missing: a certificate names the unit by it".to_owned());
-    }
-    Ok(RegisterRow {
-        line,
-        oid: oid.parse().map_err(|error| format!("oid: {error}"))?,
-        parent: optional(parent, str::parse).map_err(|error| format!("parent: {error}"))?,
-        business_id: optional(business_id, str::parse).map_err(|error| format!("business_id: {error}"))?,
-        name_fi: name_fi.to_owned(),
-        name_sv: present(name_sv),
-        abbreviation: present(abbreviation),
-        municipality: present(municipality),
-        sector: present(sector),
-        kind: present(kind),
-        valid_from,
-        valid_to,
-    })
 }
 
-fn optional<'a, T, E>(field: &'a str, read: impl Fn(&'a str) -> Result<T, E>) -> Result<Option<T>, E> {
-    if field.is_empty() { Ok(None) } else { read(field).map(Some) }
+/// The text up to the closing quote, and what follows it.
+fn in_quotes(text: &str) -> Result<(String, &str), &'static str> {
+    let mut field = String::new();
+    let mut rest = text;
+    loop {
+        let (before, after) = rest.split_once('"').ok_or("a quote is not closed on its line")?;
+        field.push_str(before);
+        match after.strip_prefix('"') {
+            Some(next) => {
+                field.push('"');
+                rest = next;
+            }
+            None => return Ok((field.trim().to_owned(), after)),
+        }
+    }
 }
 
-fn present(field: &str) -> Option<String> {
-    (!field.is_empty()).then(|| field.to_owned())
+/// One line without its end.
+struct Line {
+    number: u64,
+    octets: Vec<u8>,
+    is_ended: bool,
+    is_whole: bool,
+}
+
+impl Line {
+    fn text(&self) -> Result<&str, Fault> {
+        let unreadable = |reason: &str| Fault { oid: String::new(), reason: reason.to_owned() };
+        if !self.is_whole {
+            return Err(unreadable("the line is longer than any row"));
+        }
+        std::str::from_utf8(&self.octets).map_err(|_| unreadable("the line is not UTF-8"))
+    }
+}
+
+struct Lines<R> {
+    file: R,
+    number: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// The next line that is not blank and not only delimiters.
+    fn next_filled(&mut self) -> Result<Option<Line>, Unreadable> {
+        loop {
+            let Some(line) = self.next()? else { return Ok(None) };
+            if line.octets.iter().any(|octet| !b" \t,;\"".contains(octet)) {
+                return Ok(Some(line));
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Line>, Unreadable> {
+        let mut octets = Vec::new();
+        let mut is_ended = read_until(&mut self.file, b'\n', LONGEST_LINE, &mut octets)?;
+        if octets.is_empty() {
+            return Ok(None);
+        }
+        self.number += 1;
+        let is_whole = is_ended || (octets.len() as u64) < LONGEST_LINE;
+        // What is too long is passed by, piece by piece.
+        let mut passed = Vec::new();
+        while !is_ended && read_some(&mut self.file, &mut passed)? {
+            is_ended = passed.last() == Some(&b'\n');
+        }
+        let length = octets.trim_ascii_end().len();
+        octets.truncate(length);
+        Ok(Some(Line { number: self.number, octets, is_ended, is_whole }))
+    }
+}
+
+fn read_some(file: &mut impl BufRead, passed: &mut Vec<u8>) -> Result<bool, Unreadable> {
+    passed.clear();
+    read_until(file, b'\n', LONGEST_LINE, passed)?;
+    Ok(!passed.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Reading, read};
     use super::*;
+    use std::io::Cursor;
 
     fn reading(lines: &str) -> Reading {
-        read(format!("{}\n{lines}", COLUMNS.join(",")).as_bytes()).unwrap()
+        read(Source::Csv, Cursor::new(format!("{}\n{lines}", COLUMNS.join(",")))).unwrap()
     }
 
     fn refusals(lines: &str) -> Vec<String> {
@@ -167,7 +199,7 @@ mod tests {
         let checked = reading(lines).checked(&Default::default());
         assert_eq!(checked.refused, []);
         let row = &checked.rows[0];
-        assert_eq!((row.line, row.name_fi.as_str()), (2, "Esimerkki, terveys"));
+        assert_eq!((row.row, row.name_fi.as_str()), (2, "Esimerkki, terveys"));
         assert_eq!((row.valid_from, row.valid_to), (None, None));
         assert_eq!(row.business_id.as_ref().unwrap().as_str(), "0245437-2");
     }
@@ -182,32 +214,75 @@ mod tests {
 1.2.246.10.2454372.10.4,1.2.246.10.2454372.10.0,,Yksikkö,,,,,,2027-02-01,2026-02-01
 not-an-oid,,,Yksikkö,,,,,,,
 1.2.246.10.2454372.10.6,1.2.246.10.2454372.10.0
+1.2.246.10.2454372.10.7,1.2.246.10.2454372.10.0,,\"Yksikkö,,,,,,,
+1.2.246.10.2454372.10.8,1.2.246.10.2454372.10.0,,Kelpo,,,,,,,
 ";
         let found = refusals(lines);
-        for (line, reason) in
-            [(3, "business_id"), (4, "name_fi"), (5, "valid_from"), (6, "valid_to"), (7, "oid"), (8, "it has 2 fields")]
-        {
-            let expected = format!("line {line}: ");
+        for (line, reason) in [
+            (3, "business_id"),
+            (4, "name_fi"),
+            (5, "valid_from"),
+            (6, "valid_to"),
+            (7, "oid"),
+            (8, "it has 2 fields"),
+            (9, "a quote is not closed"),
+        ] {
+            let expected = format!("row {line}: ");
             assert!(
                 found.iter().any(|f| f.starts_with(&expected) && f.contains(reason)),
                 "{line} {reason}: {found:#?}"
             );
         }
-        assert_eq!(reading(lines).checked(&Default::default()).rows.len(), 1);
+        assert_eq!(reading(lines).checked(&Default::default()).rows.len(), 2);
     }
 
     #[test]
     fn another_header_is_refused_and_a_byte_order_mark_is_not() {
-        assert!(matches!(read("oid;parent\n".as_bytes()), Err(CsvError::Header { .. })));
-        assert!(matches!(read("".as_bytes()), Err(CsvError::Header { .. })));
-        assert!(read(format!("\u{feff}{}\n", COLUMNS.join(",")).as_bytes()).is_ok());
+        let read = |text: &str| read(Source::Csv, Cursor::new(text.to_owned()));
+        assert!(matches!(read("oid;parent\n"), Err(Unreadable::Header(_))));
+        assert!(matches!(read(""), Err(Unreadable::Empty)));
+        assert!(read(&format!("\u{feff}{}\n", COLUMNS.join(","))).is_ok());
     }
 
     #[test]
     fn octets_that_are_no_text_refuse_their_line_only() {
         let mut file = format!("{}\n", COLUMNS.join(",")).into_bytes();
         file.extend_from_slice(b"1.2.246.1,,,K\xff,,,,,,,\n1.2.246.2,,,Kelpo,,,,,,,\n");
-        let checked = read(file.as_slice()).unwrap().checked(&Default::default());
-        assert_eq!((checked.rows.len(), checked.refused.len()), (1, 1));
+        file.extend_from_slice(&[&vec![b'x'; 200_000][..], b"\n1.2.246.3,,,Kelpo,,,,,,,\n"].concat());
+        let checked = read(Source::Csv, Cursor::new(file)).unwrap().checked(&Default::default());
+        assert_eq!(checked.rows.iter().map(|row| row.row).collect::<Vec<_>>(), [3, 5]);
+        assert_eq!(checked.refused.len(), 2);
+    }
+
+    #[test]
+    fn a_file_that_ends_within_a_row_is_refused_whole() {
+        let header = COLUMNS.join(",");
+        let sound = "1.2.246.2,,,Kelpo,,,,,,,";
+        assert!(read(Source::Csv, Cursor::new(format!("{header}\n{sound}"))).is_ok());
+        for cut in ["1.2.246.3,,,Ke", "1.2.246.3,,,\"Kelpo,,,,,,,"] {
+            let cut = read(Source::Csv, Cursor::new(format!("{header}\n{sound}\n{cut}")));
+            assert!(matches!(cut, Err(Unreadable::CutShort(_))), "{cut:?}");
+        }
+    }
+
+    #[test]
+    fn an_export_has_its_own_columns_and_delimiter() {
+        let file = "Tunniste;Ylempi yksikkö;Lyhenne;Pitkä nimi;OID;Postinumero;ApteekkariYtunnus;ApteekkiTyyppi;Voimassaolo alkaa;Voimassaolo päättyy\r\n\
+                    1.2.246.537.6.40003.9001;;;\"Helsingin 900. apteekki; pää\";1.2.246.537.6.40003.9001;00100;9990004-0;Apteekki;20191001;21001231\r\n\
+                    1.2.246.537.6.40003.9002;;;Toinen;1.2.246.537.6.40003.9003;00100;9990004-0;Apteekki;20191001;21001231\r\n";
+        let checked = read(Source::Pharmacy, Cursor::new(file)).unwrap().checked(&Default::default());
+        assert_eq!(checked.rows.len(), 1);
+        let row = &checked.rows[0];
+        assert_eq!((row.name_fi.as_str(), row.kind.as_deref()), ("Helsingin 900. apteekki; pää", Some("Apteekki")));
+        assert!(row.valid_from.is_some() && row.valid_to.is_none());
+        assert!(checked.refused[0].reason.contains("oid stands there twice"), "{:?}", checked.refused);
+    }
+
+    #[test]
+    fn quotes_are_read_as_the_rfc_says() {
+        assert_eq!(fields("a, \"b\"\"c,d\" ,e", ','), Ok(vec!["a".into(), "b\"c,d".into(), "e".into()]));
+        assert_eq!(fields("a\t\tb", '\t'), Ok(vec!["a".into(), String::new(), "b".into()]));
+        assert_eq!(fields("", ','), Ok(vec![String::new()]));
+        assert!(fields("\"a\"b,c", ',').is_err() && fields("\"a", ',').is_err());
     }
 }

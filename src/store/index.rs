@@ -8,14 +8,15 @@ use crate::acme::identifier::Identifier;
 use crate::acme::jwk::Thumbprint;
 use crate::model::audit::AuditEntry;
 use crate::model::{
-    Account, Authorization, BlockedKey, Certificate, CertificateDer, ChallengeProgress, EvidenceDocument, Invitation,
-    Mandate, Membership, MembershipState, Order, Organisation, OrganisationEvent, Progress, Publication, Register,
-    SpentProof, Stage, TermsPage, UnitRow, Verification,
+    Account, Authorization, BlockedKey, Certificate, CertificateDer, ChallengeProgress, DIGEST, EvidenceDocument,
+    Invitation, Mandate, Membership, MembershipState, Order, Organisation, OrganisationEvent, Progress, Publication,
+    Register, RowId, SpentProof, Stage, TermsPage, UnitRow, Verification,
 };
 use crate::names::{
     AccountId, AuthorizationId, BusinessId, CertificateId, EventId, InvitationId, IssuerName, MandateId, OrderId,
     OrganisationId, SerialNumber, TermsPageId, UnitOid,
 };
+use crate::register::Source;
 
 macro_rules! indexes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
@@ -101,12 +102,17 @@ indexes! {
     Unpublished = "unpublished",
     /// CRLs by the time at which the next one is due.
     PublicationsDue = "publications-due",
-    /// States of register rows by OID; the rest is the generation.
+    /// States of register rows by OID; the rest is the generation and, but for the first row, the part.
     UnitRows = "unit-rows",
-    /// Register rows (OID, generation) by Business ID.
+    /// Register rows by Business ID; the rest is the row's own key.
     UnitsByBusinessId = "units-by-business-id",
-    /// Register rows (OID, generation) by parent.
+    /// Register rows by parent; the rest is the row's own key.
     UnitsByParent = "units-by-parent",
+    /// Register rows by each word of their names, a zero after it; the rest is the row's own key.
+    UnitsByName = "units-by-name",
+    /// All register rows: OID, generation, part, source and a digest of what the row says. An import compares with these and
+    /// reads no row that has not changed.
+    UnitVersions = "unit-versions",
     /// Terms pages by the time at which they end.
     TermsPagesByExpiry = "terms-pages-by-expiry",
 }
@@ -175,11 +181,69 @@ pub fn business_id(id: &BusinessId) -> Vec<u8> {
     [id.as_str().as_bytes(), &[0]].concat()
 }
 
-/// The OID and generation in the rest of a key of [`Index::UnitsByBusinessId`] or [`Index::UnitsByParent`].
-pub fn unit_and_generation(rest: &[u8]) -> Option<(UnitOid, u64)> {
-    let (oid, generation) = rest.split_at_checked(rest.len().checked_sub(9)?)?;
-    let oid = std::str::from_utf8(oid).ok()?.parse().ok()?;
-    Some((oid, u64::from_be_bytes(generation[1..].try_into().ok()?)))
+/// Generation and part, as they end the key of a register row: the first part is left out.
+fn state(generation: u64, part: u8) -> Vec<u8> {
+    let mut octets = generation.to_be_bytes().to_vec();
+    octets.extend((part > 0).then_some(part));
+    octets
+}
+
+/// Generation and part in what follows the OID of a key of [`Index::UnitRows`].
+pub fn state_parts(rest: &[u8]) -> Option<(u64, u8)> {
+    let (generation, part) = rest.split_first_chunk()?;
+    let part = match part {
+        [] => 0,
+        [part] => *part,
+        _ => return None,
+    };
+    Some((u64::from_be_bytes(*generation), part))
+}
+
+/// The row that the rest of a key of [`Index::UnitsByBusinessId`] or [`Index::UnitsByParent`] names.
+pub fn unit_row(rest: &[u8]) -> Option<RowId> {
+    let end = rest.iter().position(|octet| *octet == 0)?;
+    let (oid, state) = rest.split_at_checked(end)?;
+    let (generation, part) = state_parts(state.get(1..)?)?;
+    Some((std::str::from_utf8(oid).ok()?.parse().ok()?, generation, part))
+}
+
+/// The row in the rest of a key of [`Index::UnitsByName`] of which only the beginning of the word was given.
+pub fn named_unit_row(rest: &[u8]) -> Option<RowId> {
+    let end = rest.iter().position(|octet| *octet == 0)?;
+    unit_row(rest.get(end + 1..)?)
+}
+
+/// What a key of [`Index::UnitVersions`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitVersion {
+    /// The row.
+    pub id: RowId,
+    /// Where it came from.
+    pub source: Source,
+    /// The digest of what it says.
+    pub digest: [u8; DIGEST],
+}
+
+impl UnitVersion {
+    /// The version that a key is of.
+    pub fn of(key: &[u8]) -> Option<Self> {
+        let end = key.iter().position(|octet| *octet == 0)?;
+        let oid = std::str::from_utf8(key.get(..end)?).ok()?.parse().ok()?;
+        let (generation, rest) = key.get(end + 1..)?.split_first_chunk()?;
+        let (&[part, source], digest) = rest.split_first_chunk()?;
+        let source = Source::ALL.into_iter().find(|known| source_octet(*known) == source)?;
+        Some(UnitVersion { id: (oid, u64::from_be_bytes(*generation), part), source, digest: digest.try_into().ok()? })
+    }
+}
+
+/// A source in a key. Never changed once released.
+const fn source_octet(source: Source) -> u8 {
+    match source {
+        Source::Csv => 1,
+        Source::Thl => 2,
+        Source::Pharmacy => 3,
+        Source::Practitioner => 4,
+    }
 }
 
 impl Indexed for Account {
@@ -241,15 +305,21 @@ impl Indexed for OrganisationEvent {
 
 impl Indexed for UnitRow {
     fn entries(&self) -> Vec<Entry> {
-        let generation = self.generation.to_be_bytes();
-        let own = [unit(&self.oid), generation.to_vec()].concat();
-        let mut entries = vec![Entry::listed(Index::UnitRows, &unit(&self.oid), &generation)];
+        let oid = unit(&self.oid);
+        let state = state(self.generation, self.part);
+        let own = [oid.as_slice(), &state].concat();
+        let version =
+            [&self.generation.to_be_bytes()[..], &[self.part, source_octet(self.source)], &self.digest()].concat();
+        let mut entries =
+            vec![Entry::listed(Index::UnitRows, &oid, &state), Entry::listed(Index::UnitVersions, &oid, &version)];
         if let Some(id) = &self.business_id {
             entries.push(Entry::listed(Index::UnitsByBusinessId, &business_id(id), &own));
         }
         if let Some(parent) = &self.parent {
             entries.push(Entry::listed(Index::UnitsByParent, &unit(parent), &own));
         }
+        let words = self.name_words().into_iter();
+        entries.extend(words.map(|word| Entry::listed(Index::UnitsByName, &[word.as_bytes(), &[0]].concat(), &own)));
         entries
     }
 }
@@ -441,9 +511,9 @@ json_record!(AuditEntry, Audit, u64, |number| number.to_be_bytes().to_vec(), |r|
 json_record!(AuditSegment, AuditSegment, u64, |first| first.to_be_bytes().to_vec(), |r| Self::key(&r.first));
 json_record!(Register, Register, (), |_id| b"register".to_vec(), |_r| Self::key(&()));
 json_record!(Publication, Publication, (IssuerName, u16), |id| shard(&id.0, id.1), |r| shard(&r.issuer, r.shard));
-json_record!(UnitRow, Unit, (UnitOid, u64), |id| [unit(&id.0), id.1.to_be_bytes().to_vec()].concat(), |r| [
+json_record!(UnitRow, Unit, RowId, |id| [unit(&id.0), state(id.1, id.2)].concat(), |r| [
     unit(&r.oid),
-    r.generation.to_be_bytes().to_vec()
+    state(r.generation, r.part)
 ]
 .concat());
 

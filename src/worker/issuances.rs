@@ -22,7 +22,7 @@ impl Worker {
     pub(super) async fn issue(&self, id: OrderId) -> bool {
         let now = self.clock.now();
         let outcome = async {
-            let Some(facts) = self.authority.processing_order(id).await? else { return Ok(()) };
+            let Some(facts) = self.authority.processing_order(id, now).await? else { return Ok(()) };
             // What is prepared is resumed, not prepared twice.
             if matches!(facts.order.progress, Progress::Processing { certificate: Some(_), .. }) {
                 return Ok(());
@@ -56,7 +56,7 @@ impl Worker {
         if now.since(at) > self.settings.abandon_after {
             return Ok(self.issuers.abandon(self.store(), prepared, "not signed in time", now).await?);
         }
-        let Some(facts) = self.authority.processing_order(prepared.order).await? else {
+        let Some(facts) = self.authority.processing_order(prepared.order, now).await? else {
             return Ok(self.issuers.abandon(self.store(), prepared, "its order has ended", now).await?);
         };
         match self.proved(facts, now).await? {

@@ -18,12 +18,14 @@ use sote_acme::authority::{
     Authority, InvitationKeys, IssuerFacts, OfferedProof, OrganisationRules, Settings as Decisions, Terms,
 };
 use sote_acme::client::{HttpVersion, Response, Transport};
+use sote_acme::config::RegisterSettings;
 use sote_acme::http::{
     About, Addresses, App, Listeners, Nonces, Officer, OfficerRole, Officers, Parts, RateLimits, Server, Settings, Tls,
 };
 use sote_acme::issuer::{Issuers, Status};
 use sote_acme::model::challenge::Attempts;
 use sote_acme::names::{BootId, base64url};
+use sote_acme::store::Store;
 use sote_acme::store::sled::{Options, SledStore};
 use sote_acme::time::{FixedClock, Timestamp};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -81,6 +83,15 @@ impl Ca {
         Ca::serving(directory, store, nonces, settings, terms).await
     }
 
+    /// Listeners that know where to fetch a register's changes.
+    pub async fn start_with_register(settings: Settings, register: RegisterSettings) -> Ca {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        let store = Arc::new(SledStore::create(&state, Options::default(), NOW).unwrap());
+        let nonces = Nonces::new(settings.nonce_memory, settings.nonce_lifetime, NOW);
+        Ca::registering(directory, store, nonces, settings, None, register).await
+    }
+
     /// The same state after a graceful stop, served anew on other ports, with these terms.
     pub async fn restarted(mut self, terms: Option<Terms>) -> Ca {
         self.stop().await.unwrap();
@@ -100,6 +111,17 @@ impl Ca {
         nonces: Nonces,
         settings: Settings,
         terms: Option<Terms>,
+    ) -> Ca {
+        Ca::registering(directory, store, nonces, settings, terms, RegisterSettings::default()).await
+    }
+
+    async fn registering(
+        directory: tempfile::TempDir,
+        store: Arc<SledStore>,
+        nonces: Nonces,
+        settings: Settings,
+        terms: Option<Terms>,
+        register: RegisterSettings,
     ) -> Ca {
         let state = directory.path().join("state");
         let addresses = Addresses {
@@ -129,6 +151,7 @@ impl Ca {
                 terms_text: Some("Be <good>.".to_owned()),
             },
             organisation_defaults: sote_acme::config::OrganisationDefaults::default(),
+            register,
             officers: Officers::new(vec![officer("first", 0), officer("second", 1)]).unwrap(),
             status: Status::new(store, issuers, Vec::new(), 500.try_into().unwrap()),
             public_url: format!("http://localhost:{}", public.port()),
@@ -247,7 +270,8 @@ fn certificate(directory: &tempfile::TempDir) -> (Arc<Tls>, String) {
     (Arc::new(Tls::from_files(&chain, &key).unwrap()), cert.pem())
 }
 
-fn authority(store: Arc<SledStore>, terms: Option<Terms>, state_directory: PathBuf) -> Authority {
+/// The decisions over a store, with one profile and one issuer.
+pub fn authority(store: Arc<dyn Store>, terms: Option<Terms>, state_directory: PathBuf) -> Authority {
     let day = 86_400;
     let settings = Decisions {
         order_lifetime: 7 * day,

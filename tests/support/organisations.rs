@@ -4,10 +4,11 @@ use sote_acme::acme::status::OrderStatus;
 use sote_acme::authority::Authority;
 use sote_acme::authority::officers::invitations::{CreateInvitation, RevokeInvitation};
 use sote_acme::authority::officers::organisations::{AddOrganisation, Suspend};
+use sote_acme::authority::officers::register::Import;
 use sote_acme::client::{Account, ExternalAccount};
-use sote_acme::model::{Language, Order, Role, UnitRow};
+use sote_acme::model::{Language, Order, Role};
 use sote_acme::names::{AuthorizationId, BusinessId, OrderId, Zone};
-use sote_acme::register;
+use sote_acme::register::{self, Source};
 use sote_acme::store::Store;
 use sote_acme::time::Timestamp;
 
@@ -103,11 +104,10 @@ impl Ca {
     }
 
     async fn import(&self, rows: &str) {
-        let reading = register::csv::read(format!("{HEADER}{rows}").as_bytes()).unwrap();
-        let checked = reading.checked(&Default::default());
-        assert_eq!(checked.refused, []);
-        let rows: Vec<UnitRow> = checked.rows.into_iter().map(Into::into).collect();
-        self.authority().import_register(OFFICER, rows, false, self.now()).await.unwrap();
+        let reading = register::read(Source::Csv, std::io::Cursor::new(format!("{HEADER}{rows}"))).unwrap();
+        let import = Import { force: true, ..Import::of(reading) };
+        let report = self.authority().import_register(OFFICER, import, self.now()).await.unwrap();
+        assert_eq!(report.refused, []);
     }
 
     /// What the subject of the sample unit's certificates holds.

@@ -136,7 +136,7 @@ impl Authority {
     }
 
     async fn belongs(&self, organisation: &Organisation, unit: &UnitOid, now: Timestamp) -> Result<()> {
-        let rows = self.unit_rows(unit).await?;
+        let rows = self.unit_rows(unit, now).await?;
         if policy::owns(organisation, &rows, now) {
             return Ok(());
         }

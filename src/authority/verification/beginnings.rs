@@ -86,7 +86,7 @@ impl Authority {
         let limits = facts.standing().limits(now)?;
         let organisation = facts.organisation.as_ref().ok_or(Refusal::NotAMember)?;
         limits.unit(Some(unit))?;
-        let rows = self.unit_rows(unit).await?;
+        let rows = self.unit_rows(unit, now).await?;
         if !policy::owns(organisation, &rows, now) {
             return Err(Refusal::UnitRejected { unit: unit.clone() }.into());
         }

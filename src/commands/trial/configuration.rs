@@ -8,8 +8,8 @@ use super::TrialSettings;
 use super::material::{INVITATION_KEY, ISSUER, Material, PERSON_KEY, TERMS};
 use crate::config::{
     AttemptSettings, Config, CrlSettings, HttpSettings, InvitationKeyFiles, Issuer, Lifetimes, LogSettings,
-    OcspResponder, Officer, OfficerRole, OrganisationSettings, RateLimits, Root, StoreSettings, Terms, TlsFiles,
-    WorkSettings,
+    OcspResponder, Officer, OfficerRole, OrganisationSettings, RateLimits, RegisterSettings, Root, StoreSettings,
+    Terms, TlsFiles, WorkSettings,
 };
 use crate::http::Listeners;
 use crate::model::Profile;
@@ -68,6 +68,7 @@ pub(super) fn config(
             person_key: Some(directory.join(PERSON_KEY)),
             ..OrganisationSettings::default()
         },
+        register: RegisterSettings::default(),
     }
 }
 

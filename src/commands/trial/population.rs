@@ -1,12 +1,15 @@
 //! The sample register, its organisation and the invitation of a trial server: made at the first start, found at later ones.
 
+use std::io::Cursor;
+
 use crate::authority::officers::invitations::CreateInvitation;
 use crate::authority::officers::organisations::AddOrganisation;
+use crate::authority::officers::register::Import;
 use crate::authority::{self, Authority, Fault};
 use crate::config::Config;
 use crate::model::{Invitation, Language, Role};
 use crate::names::{BusinessId, ProfileName, UnitOid, Zone, base64url};
-use crate::register;
+use crate::register::{self, Source, Unreadable};
 use crate::time::Timestamp;
 
 use super::super::server;
@@ -25,7 +28,12 @@ const UNIT: &str = "1.2.246.10.99900016.10.1";
 const USES: u32 = 1_000_000;
 const LIFETIME: i64 = 10 * 365 * 86_400;
 
-const REGISTER: &str = include_str!("../../../config/sample-register.csv");
+/// The sample registers: of each, its source and its export.
+const REGISTERS: [(Source, &str); 3] = [
+    (Source::Thl, include_str!("../../../config/sample-register.xml")),
+    (Source::Pharmacy, include_str!("../../../config/sample-pharmacies.csv")),
+    (Source::Practitioner, include_str!("../../../config/sample-practitioners.xml")),
+];
 
 /// The credentials of an invitation for these zones and every profile, made if there is none that can still be spent.
 pub(super) async fn prepared(
@@ -66,10 +74,11 @@ async fn make_organisation(
     profiles: Vec<ProfileName>,
     now: Timestamp,
 ) -> authority::Result<()> {
-    let reading = register::csv::read(REGISTER.as_bytes()).map_err(|error| Fault::Internal(error.to_string()))?;
-    let checked = reading.checked(&Default::default());
-    let rows = checked.rows.into_iter().map(Into::into).collect();
-    authority.import_register(OFFICER, rows, false, now).await?;
+    for (source, export) in REGISTERS {
+        let unreadable = |error: Unreadable| Fault::Internal(error.to_string());
+        let reading = register::read(source, Cursor::new(export)).map_err(unreadable)?;
+        authority.import_register(OFFICER, Import::of(reading), now).await?;
+    }
     let organisation =
         AddOrganisation { business_id, language: Language::Fi, test: false, profiles, zones: vec![Zone::any()] };
     authority.add_organisation(OFFICER, organisation, now).await.map(drop)
@@ -114,10 +123,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sample_register_is_sound_and_holds_the_trial_unit() {
-        let checked = register::csv::read(REGISTER.as_bytes()).unwrap().checked(&Default::default());
-        assert_eq!(checked.refused, []);
-        assert!(checked.rows.iter().any(|row| row.oid.as_str() == UNIT));
-        assert!(checked.rows.iter().any(|row| row.business_id.as_ref().is_some_and(|id| id.as_str() == BUSINESS_ID)));
+    fn the_sample_registers_are_sound_and_hold_the_trial_unit() {
+        let mut rows = Vec::new();
+        for (source, export) in REGISTERS {
+            let checked = register::read(source, Cursor::new(export)).unwrap().checked(&Default::default());
+            assert_eq!((checked.refused, checked.warned), (vec![], vec![]), "{source}");
+            rows.extend(checked.rows);
+        }
+        assert!(rows.iter().any(|row| row.oid.as_str() == UNIT));
+        assert!(rows.iter().any(|row| row.business_id.as_ref().is_some_and(|id| id.as_str() == BUSINESS_ID)));
     }
 }
