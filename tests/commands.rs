@@ -3,7 +3,6 @@
 mod processes;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
