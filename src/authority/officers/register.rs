@@ -104,8 +104,8 @@ impl Authority {
         }
         let source = import.reading.source();
         let register = self.register().await?;
-        let versions = self.versions(&register).await?;
-        let elsewhere = self.elsewhere(&import.reading, &versions, now).await?;
+        let versions = self.unit_versions(&register).await?;
+        let elsewhere = self.parents_in_force(&import.reading, &versions, now).await?;
         let partial = import.partial;
         let reading = import.reading;
         // Comparing a hundred thousand rows would keep everything else on this thread waiting.
@@ -113,7 +113,7 @@ impl Authority {
             Comparison::of(reading.checked(&elsewhere), source, partial, &versions, now)
         });
         let compared = compared.await.map_err(|error| Fault::Internal(error.to_string()))?;
-        let (mut report, written) = self.reported(compared, &register, import.most_lost, now).await?;
+        let (mut report, written) = self.import_report(compared, &register, import.most_lost, now).await?;
         if import.dry_run {
             return Ok(report);
         }
@@ -125,13 +125,13 @@ impl Authority {
             return Ok(report);
         }
         report.generation = self.begin_generation().await?;
-        self.write(written, report.generation, now).await?;
+        self.write_rows(written, report.generation, now).await?;
         self.bring_into_force(officer, source, import.synced, register.current, &report, now).await?;
         Ok(report)
     }
 
     /// The parents in force of rows whose parents the file does not hold.
-    async fn elsewhere(&self, reading: &Reading, versions: &Versions, now: Timestamp) -> Result<Elsewhere> {
+    async fn parents_in_force(&self, reading: &Reading, versions: &Versions, now: Timestamp) -> Result<Elsewhere> {
         let own: HashSet<&UnitOid> = reading.oids().collect();
         let mut elsewhere = Elsewhere::new();
         for oid in reading.parents().filter(|oid| versions.contains(oid)) {
@@ -150,7 +150,7 @@ impl Authority {
         Ok(elsewhere)
     }
 
-    async fn write(&self, rows: Vec<UnitRow>, generation: u64, now: Timestamp) -> Result<()> {
+    async fn write_rows(&self, rows: Vec<UnitRow>, generation: u64, now: Timestamp) -> Result<()> {
         for batch in rows.chunks(BATCH) {
             let insert = |row: &UnitRow| Change::insert(&UnitRow { generation, recorded: Some(now), ..row.clone() });
             self.decide(|| self.commit(batch.iter().map(insert).collect(), ())).await?;
@@ -222,7 +222,7 @@ impl Authority {
     }
 
     /// The report of a comparison, and the rows to write. What changed and what is missing is read, row by row.
-    async fn reported(
+    async fn import_report(
         &self,
         comparison: Comparison,
         register: &Register,

@@ -63,26 +63,26 @@ impl Authority {
         let view = View { register: self.register().await?, at, query: &query };
         let what = query.what.trim();
         if let Ok(oid) = what.parse::<UnitOid>() {
-            let unit = self.shown(&oid, &view).await?;
+            let unit = self.shown_unit(&oid, &view).await?;
             let mut unit = unit.ok_or_else(|| unusable(format!("no register holds {oid} at that time")))?;
-            unit.history = self.history(&oid, &view.register).await?;
+            unit.history = self.unit_history(&oid, &view.register).await?;
             return Ok(ShownUnits { units: vec![unit], more: false });
         }
         match what.parse::<BusinessId>() {
-            Ok(id) => self.of_business_id(&id, &view).await,
-            Err(_) => self.named(what, &view).await,
+            Ok(id) => self.units_of_business_id(&id, &view).await,
+            Err(_) => self.units_named(what, &view).await,
         }
     }
 
-    async fn of_business_id(&self, id: &BusinessId, view: &View<'_>) -> Result<ShownUnits> {
+    async fn units_of_business_id(&self, id: &BusinessId, view: &View<'_>) -> Result<ShownUnits> {
         let range = Range::of(Index::UnitsByBusinessId, index::business_id(id), MOST_ENTRIES);
         let keys = self.store.list(range).await?;
         let oids = distinct(keys.iter().filter_map(|rest| index::unit_row(rest)));
-        self.found(oids, keys.len() == MOST_ENTRIES, view, |row| row.business_id.as_ref() == Some(id)).await
+        self.units_meant(oids, keys.len() == MOST_ENTRIES, view, |row| row.business_id.as_ref() == Some(id)).await
     }
 
     /// The units whose names have all the words, each at least in its beginning.
-    async fn named(&self, name: &str, view: &View<'_>) -> Result<ShownUnits> {
+    async fn units_named(&self, name: &str, view: &View<'_>) -> Result<ShownUnits> {
         let words: Vec<String> = folded_words(name).collect();
         let mut rarest: Option<Vec<Vec<u8>>> = None;
         for word in &words {
@@ -98,11 +98,11 @@ impl Authority {
             let own = row.name_words();
             words.iter().all(|word| own.iter().any(|known| known.starts_with(word.as_str())))
         };
-        self.found(oids, keys.len() == MOST_ENTRIES, view, has_all).await
+        self.units_meant(oids, keys.len() == MOST_ENTRIES, view, has_all).await
     }
 
     /// Those of `oids` whose row is meant: entries of earlier states are in the indexes too.
-    async fn found(
+    async fn units_meant(
         &self,
         oids: BTreeSet<UnitOid>,
         mut more: bool,
@@ -111,7 +111,7 @@ impl Authority {
     ) -> Result<ShownUnits> {
         let mut units = Vec::new();
         for oid in oids {
-            let Some(unit) = self.shown(&oid, view).await?.filter(|unit| is_meant(&unit.row)) else { continue };
+            let Some(unit) = self.shown_unit(&oid, view).await?.filter(|unit| is_meant(&unit.row)) else { continue };
             if units.len() == MOST {
                 more = true;
                 break;
@@ -121,12 +121,12 @@ impl Authority {
         Ok(ShownUnits { units, more })
     }
 
-    async fn shown(&self, oid: &UnitOid, view: &View<'_>) -> Result<Option<ShownUnit>> {
-        let Some(row) = self.row_in(oid, view).await? else { return Ok(None) };
+    async fn shown_unit(&self, oid: &UnitOid, view: &View<'_>) -> Result<Option<ShownUnit>> {
+        let Some(row) = self.unit_row_in(oid, view).await? else { return Ok(None) };
         let mut above: Vec<UnitRow> = Vec::new();
         let mut next = row.parent.clone();
         while let Some(oid) = next.filter(|oid| above.len() < HIGHEST && above.iter().all(|row| row.oid != *oid)) {
-            let Some(parent) = self.row_in(&oid, view).await? else { break };
+            let Some(parent) = self.unit_row_in(&oid, view).await? else { break };
             next = parent.parent.clone();
             above.push(parent);
         }
@@ -134,7 +134,7 @@ impl Authority {
     }
 
     /// The row of an OID as the view has it.
-    async fn row_in(&self, oid: &UnitOid, view: &View<'_>) -> Result<Option<UnitRow>> {
+    async fn unit_row_in(&self, oid: &UnitOid, view: &View<'_>) -> Result<Option<UnitRow>> {
         let mut states = self.unit_states(oid, &view.register).await?;
         states.retain(|(generation, _)| view.query.generation.is_none_or(|wanted| *generation <= wanted));
         while let Some((newest, _)) = states.last().copied() {
@@ -148,7 +148,7 @@ impl Authority {
         Ok(None)
     }
 
-    async fn history(&self, oid: &UnitOid, register: &Register) -> Result<Vec<UnitRow>> {
+    async fn unit_history(&self, oid: &UnitOid, register: &Register) -> Result<Vec<UnitRow>> {
         let states = self.unit_states(oid, register).await?;
         self.rows_of(oid, states.into_iter().rev().take(LONGEST_HISTORY)).await
     }

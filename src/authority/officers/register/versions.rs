@@ -57,7 +57,7 @@ impl Versions {
 
 impl Authority {
     /// What is in force of every OID.
-    pub(super) async fn versions(&self, register: &Register) -> Result<Versions> {
+    pub(super) async fn unit_versions(&self, register: &Register) -> Result<Versions> {
         let mut versions = Versions::default();
         let mut after = None;
         loop {
