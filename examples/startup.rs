@@ -109,7 +109,7 @@ async fn read_here_and_there(store: &SledStore) -> Result<(), Failure> {
     let first = store.list(Range::of(Index::Certificates, [], 1)).await?.pop().unwrap_or_default();
     let mut place = u64::from_be_bytes(first.first_chunk().copied().unwrap_or_default());
     // Ids begin with the milliseconds in 48 bits, so that steps in them are steps in time.
-    let span = (u64::try_from(SystemClock.now().seconds())? * 1_000 << 16).saturating_sub(place);
+    let span = ((u64::try_from(SystemClock.now().seconds())? * 1_000) << 16).saturating_sub(place);
     for _ in 0..READS {
         let after = Some([place.to_be_bytes(), [0; 8]].concat());
         let found = store.list(Range::of(Index::Certificates, [], 1).after(after)).await?;
