@@ -194,17 +194,18 @@ impl Authority {
     ) -> Result<()> {
         self.decide(|| async {
             let Some(authorization) = self.store.get::<Authorization>(&id).await? else { return Ok(Attempt::Done(())) };
-            self.try_record_proof(&authorization, challenge, &evidence, now).await
+            self.try_record_proof(&authorization, challenge, &evidence, &[], now).await
         })
         .await
     }
 
-    /// Records a proof of a challenge that was just read.
+    /// Records a proof of a challenge that was just read, with the acts of officers that led to it.
     pub(super) async fn try_record_proof(
         &self,
         authorization: &Read<Authorization>,
         challenge: ChallengeId,
         evidence: &Evidence,
+        acts: &[Event],
         now: Timestamp,
     ) -> Result<Attempt<()>> {
         let account = self.account(authorization.account).await?;
@@ -217,7 +218,7 @@ impl Authority {
         if challenge.key_authorization() != Some(expected.as_str()) {
             return self.commit(restart(authorization, Actor::Server, now), ()).await;
         }
-        let proving = Proving { authorization, challenge, account: &account, evidence };
+        let proving = Proving { authorization, challenge, account: &account, evidence, acts };
         if let Identifier::Organisation(organisation) = &authorization.identifier {
             return self.conclude_organisation(proving, organisation, now).await;
         }

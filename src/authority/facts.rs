@@ -37,6 +37,18 @@ impl Facts {
         changes
     }
 
+    /// The same where the commit writes or expects the organisation itself.
+    pub fn expected_but_organisation(&self) -> Vec<Change> {
+        let membership = match &self.membership {
+            Some(membership) => membership.expect(),
+            None => Change::expect_absent::<Membership>(&self.account.id),
+        };
+        [Some(self.account.expect()), Some(membership), self.invitation.as_ref().map(Read::expect)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
     /// The same where the commit writes the account itself.
     pub fn expected_but_account(&self) -> Vec<Change> {
         let membership = match &self.membership {

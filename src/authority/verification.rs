@@ -27,6 +27,8 @@ pub(super) struct Proving<'a> {
     pub(super) challenge: &'a Challenge,
     pub(super) account: &'a Read<Account>,
     pub(super) evidence: &'a Evidence,
+    /// The acts of officers that decided it, for the audit trail.
+    pub(super) acts: &'a [Event],
 }
 
 /// The records behind a proof of an organisation, as they were read.
@@ -135,7 +137,7 @@ impl Authority {
         identifier: &OrganisationIdentifier,
         now: Timestamp,
     ) -> Vec<Change> {
-        let Proving { authorization, challenge, account, evidence } = proving;
+        let Proving { authorization, challenge, account, evidence, acts } = proving;
         let document = self.document(authorization, challenge, now);
         let evidence = Evidence { document: document.as_ref().map(EvidenceDocument::hash), ..evidence.clone() };
         let after = authorization.proved(challenge.id, evidence.clone(), proved.verification.expires, now);
@@ -147,7 +149,7 @@ impl Authority {
         }));
         changes.extend(found.mandate.as_ref().map(Read::expect));
         changes.extend(found.register.as_ref().map(Read::expect));
-        changes.extend(conclusion(&after, now).map(Change::Audit));
+        changes.extend(acts.iter().cloned().chain(conclusion(&after, now)).map(Change::Audit));
         let organisation = self.organisation_after(found, proved, identifier, now, &mut changes);
         changes.extend(member_after(account, found, proved, organisation, now));
         changes
@@ -221,7 +223,7 @@ impl Authority {
 
     /// What makes the challenge invalid with the reason.
     pub(super) fn refusing(&self, proving: Proving<'_>, refused: &ProofRefused, now: Timestamp) -> Vec<Change> {
-        let Proving { authorization, challenge, account, .. } = proving;
+        let Proving { authorization, challenge, account, evidence: _, acts } = proving;
         let after = authorization.refuted(challenge.id, refused.problem(), now);
         let event = Event::refused(now, Actor::Account(account.id), Act::AuthorizationInvalid, refused.rule())
             .on("authorization", authorization.id)
@@ -233,7 +235,8 @@ impl Authority {
             Some(document) => event.proved_by(document.content.as_bytes()),
             None => event,
         };
-        let mut changes = vec![authorization.replace(&after), account.expect(), Change::Audit(event)];
+        let mut changes = vec![authorization.replace(&after), account.expect()];
+        changes.extend(acts.iter().cloned().chain([event]).map(Change::Audit));
         changes.extend(document.as_ref().map(Change::insert));
         changes
     }

@@ -1,6 +1,7 @@
 //! One file per sub-command; the only place that knows every part. Start with [`run`], then `server.rs`.
 
 mod admin_client;
+mod approval;
 mod audit;
 mod certificate;
 mod check_config;
@@ -14,6 +15,8 @@ mod init;
 mod invitation;
 mod lifetime;
 pub mod logging;
+mod mandate;
+mod member;
 mod migrate;
 mod organisation;
 mod register;
@@ -86,6 +89,15 @@ enum Command {
     /// Invitations: external account binding credentials with limits.
     #[command(subcommand)]
     Invitation(invitation::InvitationCommand),
+    /// Members of organisations: those that wait are admitted here.
+    #[command(subcommand)]
+    Member(member::MemberCommand),
+    /// Applications of organisations that registration officers decide.
+    #[command(subcommand)]
+    Approval(approval::ApprovalCommand),
+    /// Mandates: who may prove an organisation with a card of their own.
+    #[command(subcommand)]
+    Mandate(mandate::MandateCommand),
     /// The register of units.
     #[command(subcommand)]
     Register(register::RegisterCommand),
@@ -117,6 +129,9 @@ pub fn run() -> ExitCode {
         Command::RootCrl(command) => done(root_crl::run(&command).map(print_line)),
         Command::Organisation(command) => within_runtime(organisation::run(command)),
         Command::Invitation(command) => within_runtime(invitation::run(command)),
+        Command::Member(command) => within_runtime(member::run(command)),
+        Command::Approval(command) => within_runtime(approval::run(command)),
+        Command::Mandate(command) => within_runtime(mandate::run(command)),
         Command::Register(command) => within_runtime(register::run(command)),
         Command::Certificate(command) => within_runtime(certificate::run(command)),
         Command::Audit(command) => within_runtime(audit::run(command)),
@@ -177,11 +192,22 @@ mod tests {
             "dns remove --dir d _acme-challenge.www.test TXT abc",
             "organisation add 0245437-2 --zone example.fi --profile sote-server --socket s",
             "organisation list --json",
+            "organisation limits 0245437-2 --zone example.fi --language sv",
             "organisation suspend 0245437-2 --reason x",
             "organisation resume 0245437-2 --reason x",
             "invitation create 0245437-2 --unit 1.2.246.10.2454372.10.1 --uses 5 --valid-for 14d",
             "invitation list 0245437-2",
             "invitation revoke k1_AAAAAAAAAAAAAAAAAAAAAA --reason x",
+            "member list 0245437-2",
+            "member admit AAAAAAAAAAAAAAAAAAAAAA --role auditor",
+            "member refuse AAAAAAAAAAAAAAAAAAAAAA --reason x",
+            "approval list",
+            "approval show 0ABCD-EFGHJ",
+            "approval approve 0ABCD-EFGHJ --fingerprint ABCD1234ABCD1234",
+            "approval reject 0ABCD-EFGHJ --reason x",
+            "mandate add 0245437-2 --person-file p --valid-for 30d",
+            "mandate list 0245437-2",
+            "mandate end AAAAAAAAAAAAAAAAAAAAAA",
             "register import file.csv --dry-run",
             "register import --source thl file.xml --force --partial",
             "register sync --force",

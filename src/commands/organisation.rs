@@ -33,6 +33,22 @@ pub(super) enum OrganisationCommand {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Change an organisation's limits; what is not named stays as it is. Narrowing acts at once.
+    Limits {
+        /// Its Business ID.
+        business_id: BusinessId,
+        /// A dns zone in which it may have names, repeatable; `*` is any. All others go.
+        #[arg(long = "zone", value_name = "ZONE")]
+        zones: Vec<Zone>,
+        /// A profile that it may use, repeatable. All others go.
+        #[arg(long = "profile", value_name = "NAME")]
+        profiles: Vec<ProfileName>,
+        /// The language of its certificates: fi or sv.
+        #[arg(long, value_parser = ["fi", "sv"])]
+        language: Option<String>,
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Stop an organisation: its open orders end, new ones are refused; its certificates stay.
     Suspend(Standing),
     /// Let a suspended organisation go on.
@@ -62,6 +78,12 @@ pub(super) async fn run(command: OrganisationCommand) -> CommandResult {
             });
             let added = connection.post("/organisations", &named(message)).await?;
             connection.show(&added, [described("added", &added)]);
+        }
+        OrganisationCommand::Limits { business_id, zones, profiles, language, connection } => {
+            let message =
+                json!({ "business_id": business_id, "zones": zones, "profiles": profiles, "language": language });
+            let changed = connection.post("/organisations/limits", &named(message)).await?;
+            connection.show(&changed, [described("changed", &changed)]);
         }
         OrganisationCommand::List { connection } => {
             let all = connection.pages("/organisations", "organisations").await?;

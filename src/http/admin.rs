@@ -21,6 +21,7 @@ use super::request::{self, Arrived};
 use super::{query::Query, register};
 use crate::authority::Fault;
 use crate::authority::officers::invitations::CreateInvitation;
+use crate::authority::officers::members::Admitter;
 use crate::authority::officers::organisations::AddOrganisation;
 use crate::model::Refusal;
 
@@ -53,12 +54,34 @@ enum Command {
     SuspendOrganisation,
     /// `POST /organisations/resume`.
     ResumeOrganisation,
+    /// `POST /organisations/limits`.
+    LimitOrganisation,
     /// `POST /invitations`.
     CreateInvitation,
     /// `GET /invitations?organisation=BUSINESS-ID&after=ID`.
     ListInvitations,
     /// `POST /invitations/revoke`.
     RevokeInvitation,
+    /// `GET /members?organisation=BUSINESS-ID&after=ID`.
+    ListMembers,
+    /// `POST /members/admit`.
+    AdmitMember,
+    /// `POST /members/refuse`.
+    RefuseMember,
+    /// `GET /applications?after=PLACE`.
+    ListApplications,
+    /// `GET /applications/REFERENCE`.
+    ShowApplication(String),
+    /// `POST /applications/approve`.
+    ApproveApplication,
+    /// `POST /applications/reject`.
+    RejectApplication,
+    /// `POST /mandates`.
+    AddMandate,
+    /// `GET /mandates?organisation=BUSINESS-ID&after=ID`.
+    ListMandates,
+    /// `POST /mandates/end`.
+    EndMandate,
     /// `POST /register?source=thl&dry-run=true&force=true&partial=true`, the body being the export itself.
     ImportRegister,
     /// `POST /register/sync?force=true`: fetch what has changed from the configured code service.
@@ -89,9 +112,20 @@ impl Command {
             ("GET", ["organisations"]) => Some(Command::ListOrganisations),
             ("POST", ["organisations", "suspend"]) => Some(Command::SuspendOrganisation),
             ("POST", ["organisations", "resume"]) => Some(Command::ResumeOrganisation),
+            ("POST", ["organisations", "limits"]) => Some(Command::LimitOrganisation),
             ("POST", ["invitations"]) => Some(Command::CreateInvitation),
             ("GET", ["invitations"]) => Some(Command::ListInvitations),
             ("POST", ["invitations", "revoke"]) => Some(Command::RevokeInvitation),
+            ("GET", ["members"]) => Some(Command::ListMembers),
+            ("POST", ["members", "admit"]) => Some(Command::AdmitMember),
+            ("POST", ["members", "refuse"]) => Some(Command::RefuseMember),
+            ("GET", ["applications"]) => Some(Command::ListApplications),
+            ("GET", ["applications", reference]) => Some(Command::ShowApplication((*reference).to_owned())),
+            ("POST", ["applications", "approve"]) => Some(Command::ApproveApplication),
+            ("POST", ["applications", "reject"]) => Some(Command::RejectApplication),
+            ("POST", ["mandates"]) => Some(Command::AddMandate),
+            ("GET", ["mandates"]) => Some(Command::ListMandates),
+            ("POST", ["mandates", "end"]) => Some(Command::EndMandate),
             ("POST", ["register"]) => Some(Command::ImportRegister),
             ("POST", ["register", "sync"]) => Some(Command::SyncRegister),
             ("GET", ["register"]) => Some(Command::ShowRegister),
@@ -111,13 +145,24 @@ impl Command {
             Command::AddOrganisation
             | Command::SuspendOrganisation
             | Command::ResumeOrganisation
+            | Command::LimitOrganisation
             | Command::CreateInvitation
-            | Command::RevokeInvitation => Power::Decide,
+            | Command::RevokeInvitation
+            | Command::AdmitMember
+            | Command::RefuseMember
+            | Command::ApproveApplication
+            | Command::RejectApplication
+            | Command::AddMandate
+            | Command::EndMandate => Power::Decide,
             Command::ImportRegister | Command::SyncRegister | Command::AcceptClock => Power::Operate,
             Command::Me
             | Command::ListOrganisations
             | Command::ListInvitations
             | Command::ShowRegister
+            | Command::ListMembers
+            | Command::ListApplications
+            | Command::ShowApplication(_)
+            | Command::ListMandates
             | Command::ListCertificates
             | Command::ShowCertificate(_)
             | Command::ListAudit
@@ -207,6 +252,9 @@ async fn carried_out(
         Command::ResumeOrganisation => {
             shown(&authority.resume_organisation(name, object(app, request).await?, now).await?)
         }
+        Command::LimitOrganisation => {
+            shown(&authority.limit_organisation(name, object(app, request).await?, now).await?)
+        }
         Command::CreateInvitation => {
             shown(&authority.create_invitation(name, invitation(app, request).await?, now).await?)
         }
@@ -215,6 +263,32 @@ async fn carried_out(
             shown(&authority.list_invitations(&organisation, query.value("after")?).await?)
         }
         Command::RevokeInvitation => shown(&authority.revoke_invitation(name, object(app, request).await?, now).await?),
+        Command::ListMembers => {
+            let organisation = query.needed("organisation")?;
+            shown(&authority.list_members(&organisation, query.value("after")?).await?)
+        }
+        Command::AdmitMember => {
+            let request = object(app, request).await?;
+            shown(&authority.admit_member(Admitter::Officer(name), &request, now).await?)
+        }
+        Command::RefuseMember => {
+            let request = object(app, request).await?;
+            shown(&authority.refuse_member(Admitter::Officer(name), &request, now).await?)
+        }
+        Command::ListApplications => shown(&authority.list_applications(query.value("after")?, now).await?),
+        Command::ShowApplication(reference) => shown(&authority.show_application(reference, now).await?),
+        Command::ApproveApplication => {
+            shown(&authority.approve_application(name, object(app, request).await?, now).await?)
+        }
+        Command::RejectApplication => {
+            shown(&authority.reject_application(name, object(app, request).await?, now).await?)
+        }
+        Command::AddMandate => shown(&authority.add_mandate(name, object(app, request).await?, now).await?),
+        Command::ListMandates => {
+            let organisation = query.needed("organisation")?;
+            shown(&authority.list_mandates(&organisation, query.value("after")?).await?)
+        }
+        Command::EndMandate => shown(&authority.end_mandate(name, object(app, request).await?, now).await?),
         Command::ImportRegister => shown(&register::import(app, name, request, &query, now).await?),
         Command::SyncRegister => {
             let force = query.value("force")?.unwrap_or(false);

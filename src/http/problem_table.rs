@@ -25,6 +25,7 @@ fn kind(refusal: &Refusal) -> (ProblemKind, u16) {
         Refusal::ExternalAccountRequired => (P::ExternalAccountRequired, 403),
         Refusal::BindingRefused => (P::Unauthorized, 403),
         Refusal::BadAccountKey { .. } => (P::BadPublicKey, 400),
+        Refusal::MemberNotWaiting => (P::Malformed, 409),
         // RFC 8555 §7.3.5: 409 and the other account's URL.
         Refusal::KeyInUse { .. } => (P::Malformed, 409),
         Refusal::Malformed { .. } => (P::Malformed, 400),
@@ -37,6 +38,10 @@ fn kind(refusal: &Refusal) -> (ProblemKind, u16) {
         | Refusal::OrganisationLapsed { .. }
         | Refusal::OrganisationSuspended { .. }
         | Refusal::UnitNotResolvable
+        | Refusal::OrganisationOrphaned
+        | Refusal::OwnConfirmation
+        | Refusal::ProofAwaited
+        | Refusal::AdministratorNeeded
         | Refusal::OrderVoid { .. }
         // RFC 8555 §7.6: unknown certificates and others' certificates look alike.
         | Refusal::CertificateUnknown => (P::Unauthorized, 403),

@@ -107,8 +107,10 @@ pub enum Act {
     AuthorizationInvalid,
     /// An answered challenge was undone, since the account has another key.
     ChallengeRestarted,
-    /// An officer approved an application, and another one is needed.
+    /// An officer approved an application; the first of two, too.
     ApplicationApproved,
+    /// An officer rejected an application.
+    ApplicationRejected,
     /// An authorization was deactivated.
     AuthorizationDeactivated,
     /// An order was created or refused.

@@ -38,10 +38,19 @@ pub struct Limits {
 impl Standing<'_> {
     /// What the account may order now, or why nothing.
     pub fn limits(&self, now: Timestamp) -> Result<Limits, Refusal> {
+        let membership = self.member()?;
+        let organisation = self.organisation.ok_or(Refusal::NotAMember)?;
+        if membership.role == Role::Auditor {
+            return Err(Refusal::AuditorsOrderNothing);
+        }
+        organisation.standing(now)?;
+        Ok(limits(organisation, self.invitation))
+    }
+
+    /// The account's membership, if it is in force, whatever the organisation's standing; else why not.
+    pub fn member(&self) -> Result<&Membership, Refusal> {
         self.account.standing()?;
-        let (Some(membership), Some(organisation)) = (self.membership, self.organisation) else {
-            return Err(Refusal::NotAMember);
-        };
+        let membership = self.membership.ok_or(Refusal::NotAMember)?;
         match &membership.state {
             MembershipState::Member => {}
             MembershipState::Pending { .. } => return Err(Refusal::MembershipPending),
@@ -50,11 +59,7 @@ impl Standing<'_> {
         if let Some(void) = self.invitation.and_then(|invitation| invitation.revoked.as_ref()) {
             return Err(Refusal::MembershipEnded { reason: void.reason.clone() });
         }
-        if membership.role == Role::Auditor {
-            return Err(Refusal::AuditorsOrderNothing);
-        }
-        organisation.standing(now)?;
-        Ok(limits(organisation, self.invitation))
+        Ok(membership)
     }
 
     /// The newest fact that ends open orders of this account.

@@ -76,6 +76,16 @@ pub enum Refusal {
     /// The account may not prove or name this organisation: it is in no register, or the account belongs to another one. One
     /// answer for both, which tells nothing of what this service knows of it.
     OrganisationRejected { organisation: OrganisationIdentifier },
+    /// The organisation has lost its last administrator: nobody invites until another one was admitted.
+    OrganisationOrphaned,
+    /// An officer confirms what they approved themselves.
+    OwnConfirmation,
+    /// The member does not wait to be admitted.
+    MemberNotWaiting,
+    /// The member was invited as an administrator: no administrator vouches for it.
+    ProofAwaited,
+    /// Only administrators of the organisation may do this.
+    AdministratorNeeded,
     /// An order names several organisations or units.
     OneOrganisationOnly,
     /// An order names no dns name, and the profile's certificates need one.
@@ -180,6 +190,11 @@ impl Refusal {
             Refusal::IdentifiersUnsupported { .. } => "identifiers-unsupported",
             Refusal::IdentifierAlias { .. } => "identifier-alias",
             Refusal::OrganisationRejected { .. } => "organisation-rejected",
+            Refusal::OrganisationOrphaned => "organisation-orphaned",
+            Refusal::OwnConfirmation => "own-confirmation",
+            Refusal::MemberNotWaiting => "member-not-waiting",
+            Refusal::ProofAwaited => "proof-awaited",
+            Refusal::AdministratorNeeded => "administrator-needed",
             Refusal::OneOrganisationOnly => "one-organisation-only",
             Refusal::DnsNameNeeded => "dns-name-needed",
             Refusal::TooManyOpenProofs { .. } => "too-many-open-proofs",
@@ -221,6 +236,9 @@ impl Refusal {
             | Refusal::TestOrganisation { .. }
             | Refusal::IdentifiersRejected { .. }
             | Refusal::OrganisationRejected { .. }
+            | Refusal::OrganisationOrphaned
+            | Refusal::OwnConfirmation
+            | Refusal::AdministratorNeeded
             | Refusal::TooManyIdentifiers { .. }
             | Refusal::ValidityRefused { .. } => true,
             Refusal::AccountDoesNotExist
@@ -238,6 +256,8 @@ impl Refusal {
             | Refusal::NotFound
             | Refusal::IdentifiersUnsupported { .. }
             | Refusal::IdentifierAlias { .. }
+            | Refusal::MemberNotWaiting
+            | Refusal::ProofAwaited
             | Refusal::OneOrganisationOnly
             | Refusal::DnsNameNeeded
             | Refusal::TooManyOpenProofs { .. }

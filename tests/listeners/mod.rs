@@ -23,6 +23,7 @@ use sote_acme::http::{
     About, Addresses, App, Listeners, Nonces, Officer, OfficerRole, Officers, Parts, RateLimits, Server, Settings, Tls,
 };
 use sote_acme::issuer::{Issuers, Status};
+use sote_acme::model::PersonKey;
 use sote_acme::model::challenge::Attempts;
 use sote_acme::names::{BootId, base64url};
 use sote_acme::store::Store;
@@ -34,6 +35,8 @@ use tokio_rustls::client::TlsStream;
 
 /// When the clock of every test stands.
 pub const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
+/// The key under which identifiers of persons are hashed.
+pub const PERSON_KEY: [u8; 32] = [9; 32];
 /// No test waits longer for something that should happen.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -287,6 +290,7 @@ pub fn authority(store: Arc<dyn Store>, terms: Option<Terms>, state_directory: P
                 OfferedProof::CardSignature { policies: vec!["1.2.246.517.1.10.1".into()] },
                 OfferedProof::Approval { instructions: None },
             ],
+            person_key: Some(PersonKey::new(zeroize::Zeroizing::new(PERSON_KEY))),
             ..OrganisationRules::default()
         },
         issuers: vec![IssuerFacts {

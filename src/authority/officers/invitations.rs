@@ -6,8 +6,8 @@ use super::super::{Attempt, Authority, Fault, Result};
 use super::unusable;
 use crate::model::audit::{Act, Actor, Event};
 use crate::model::invitation::kid_parts;
-use crate::model::{Invitation, Organisation, Role, policy};
-use crate::names::{BusinessId, InvitationId, ProfileName, UnitOid, Zone, base64url};
+use crate::model::{Invitation, Organisation, Refusal, Role, policy};
+use crate::names::{BusinessId, InvitationId, OrganisationId, ProfileName, UnitOid, Zone, base64url};
 use crate::store::index::Index;
 use crate::store::{Change, Counter, Range};
 use crate::time::Timestamp;
@@ -95,6 +95,7 @@ impl Authority {
     ) -> Result<NewInvitation> {
         let organisation = self.organisation_by_business_id(&request.business_id).await?;
         within_limits(&request, &organisation)?;
+        let administrators = self.administrators_expected(organisation.id).await?;
         for unit in request.unit.iter().chain(&request.units) {
             self.belongs(&organisation, unit, now).await?;
         }
@@ -120,12 +121,13 @@ impl Authority {
         let event = Event::done(now, Actor::Officer(officer.to_owned()), Act::InvitationCreated)
             .on("invitation", invitation.id)
             .on("organisation", organisation.id);
-        let changes = vec![
+        let mut changes = vec![
             Change::insert(&invitation),
             organisation.expect(),
             Change::add(Counter::UsesLeft(invitation.id), i64::from(invitation.uses)),
             Change::Audit(event),
         ];
+        changes.extend(administrators);
         match self.commit(changes, ()).await? {
             Attempt::Done(()) => {
                 let hmac_key = base64url::encode(&key[..]);
@@ -133,6 +135,17 @@ impl Authority {
             }
             Attempt::Overtaken => Err(Fault::Unavailable("the organisation has just changed; try again".into()).into()),
         }
+    }
+
+    /// That an organisation which was ever administered still has an administrator: an orphaned one invites nobody.
+    async fn administrators_expected(&self, id: OrganisationId) -> Result<Option<Change>> {
+        if !self.was_ever_administered(id).await? {
+            return Ok(None);
+        }
+        if self.store.count(Counter::Administrators(id)).await? == 0 {
+            return Err(Refusal::OrganisationOrphaned.into());
+        }
+        Ok(Some(Change::Add { counter: Counter::Administrators(id), by: 0, floor: 1, ceiling: i64::MAX }))
     }
 
     async fn belongs(&self, organisation: &Organisation, unit: &UnitOid, now: Timestamp) -> Result<()> {

@@ -1,8 +1,11 @@
 //! What registration officers and operators do over the admin socket. Each act is an audit entry with the officer's name.
 
+pub mod approvals;
 pub mod audit;
 pub mod certificates;
 pub mod invitations;
+pub mod mandates;
+pub mod members;
 pub mod organisations;
 pub mod register;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::super::{Attempt, Authority, Result};
 use super::unusable;
 use crate::model::audit::{Act, Actor, Event};
-use crate::model::{Language, Organisation, Verification};
+use crate::model::{EventKind, Language, Organisation, OrganisationEvent, Verification};
 use crate::names::{BusinessId, OrganisationId, ProfileName, Zone};
 use crate::store::index::Index;
 use crate::store::{Change, Counter, Range};
@@ -57,6 +57,23 @@ pub struct Suspend {
     pub business_id: BusinessId,
     /// Why, for the organisation.
     pub reason: String,
+}
+
+/// Other limits for an organisation; what is not named stays as it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitOrganisation {
+    /// The organisation's Business ID.
+    pub business_id: BusinessId,
+    /// The profiles that it may use.
+    #[serde(default)]
+    pub profiles: Option<Vec<ProfileName>>,
+    /// The dns zones in which it may have names.
+    #[serde(default)]
+    pub zones: Option<Vec<Zone>>,
+    /// The language of its certificates.
+    #[serde(default)]
+    pub language: Option<Language>,
 }
 
 const PAGE: usize = 100;
@@ -118,30 +135,73 @@ impl Authority {
     /// Stops an organisation: its open orders end, new ones are refused; its certificates stay.
     pub async fn suspend_organisation(&self, officer: &str, request: Suspend, now: Timestamp) -> Result<Organisation> {
         let change = |organisation: &Organisation| organisation.suspended(officer, &request.reason, now);
-        self.change_organisation(officer, &request, Act::OrganisationSuspended, change, now).await
+        let what = (Act::OrganisationSuspended, EventKind::OrganisationSuspended);
+        self.change_organisation(officer, &request, what, change, now).await
     }
 
     /// Lets a suspended organisation go on.
     pub async fn resume_organisation(&self, officer: &str, request: Suspend, now: Timestamp) -> Result<Organisation> {
         let change = |organisation: &Organisation| organisation.resumed();
-        self.change_organisation(officer, &request, Act::OrganisationResumed, change, now).await
+        let what = (Act::OrganisationResumed, EventKind::OrganisationResumed);
+        self.change_organisation(officer, &request, what, change, now).await
     }
 
     async fn change_organisation(
         &self,
         officer: &str,
         request: &Suspend,
-        act: Act,
+        (act, kind): (Act, EventKind),
         change: impl Fn(&Organisation) -> Organisation,
         now: Timestamp,
     ) -> Result<Organisation> {
         self.decide(|| async {
             let organisation = self.organisation_by_business_id(&request.business_id).await?;
             let changed = change(&organisation);
-            let event = Event::done(now, Actor::Officer(officer.to_owned()), act)
+            let actor = Actor::Officer(officer.to_owned());
+            let told =
+                OrganisationEvent::new(organisation.id, kind, actor.clone(), now).with("reason", &request.reason);
+            let event =
+                Event::done(now, actor, act).on("organisation", organisation.id).with("reason", &request.reason);
+            let changes = vec![organisation.replace(&changed), Change::Audit(event), Change::insert(&told)];
+            self.commit(changes, changed).await
+        })
+        .await
+    }
+
+    /// Changes an organisation's limits. Narrowing acts at once: on new orders, at finalize, and before anything is signed.
+    pub async fn limit_organisation(
+        &self,
+        officer: &str,
+        request: LimitOrganisation,
+        now: Timestamp,
+    ) -> Result<Organisation> {
+        let named = request.profiles.iter().flatten();
+        if let Some(unknown) = named.clone().find(|profile| self.profile(profile).is_none()) {
+            return Err(unusable(format!("there is no profile {unknown}")).into());
+        }
+        self.decide(|| async {
+            let organisation = self.organisation_by_business_id(&request.business_id).await?;
+            let changed = Organisation {
+                profiles: request.profiles.clone().unwrap_or_else(|| organisation.profiles.clone()),
+                zones: request.zones.clone().unwrap_or_else(|| organisation.zones.clone()),
+                language: request.language.unwrap_or(organisation.language),
+                ..organisation.record.clone()
+            };
+            let list = |names: Vec<String>| names.join(" ");
+            let (profiles, zones) = (
+                list(changed.profiles.iter().map(ToString::to_string).collect()),
+                list(changed.zones.iter().map(ToString::to_string).collect()),
+            );
+            let actor = Actor::Officer(officer.to_owned());
+            let told = OrganisationEvent::new(organisation.id, EventKind::OrganisationChanged, actor.clone(), now)
+                .with("profiles", &profiles)
+                .with("zones", &zones);
+            let event = Event::done(now, actor, Act::OrganisationChanged)
                 .on("organisation", organisation.id)
-                .with("reason", &request.reason);
-            self.commit(vec![organisation.replace(&changed), Change::Audit(event)], changed).await
+                .with("profiles", &profiles)
+                .with("zones", &zones);
+            let changes = vec![organisation.replace(&changed), Change::Audit(event), Change::insert(&told)];
+            self.commit(changes, changed).await
         })
         .await
     }

@@ -132,6 +132,27 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
              to another organisation, for its whole life. Check the identifier; for another organisation register an account \
              of its own."
         ),
+        Refusal::OrganisationOrphaned => {
+            "The organisation has lost its last administrator, so nobody can be invited into it. Let a new administrator \
+             prove the organisation; two registration officers then admit it (sote-acme member admit)."
+                .into()
+        }
+        Refusal::OwnConfirmation => {
+            "You have approved this already, and nobody confirms their own approval. Let another registration officer \
+             approve it."
+                .into()
+        }
+        Refusal::MemberNotWaiting => {
+            "This member does not wait to be admitted: it was admitted, refused or removed meanwhile. Read it again.".into()
+        }
+        Refusal::ProofAwaited => {
+            "This account was invited as an administrator: it has to prove the organisation itself, or a registration \
+             officer admits it. An administrator cannot."
+                .into()
+        }
+        Refusal::AdministratorNeeded => {
+            "Only an administrator of the organisation may do this. Use an administrator's account, or ask one.".into()
+        }
         Refusal::OneOrganisationOnly => {
             "An order names at most one organization-id or sote-unit. Make an order for each.".into()
         }
