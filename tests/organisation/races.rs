@@ -116,7 +116,7 @@ async fn a_zone_narrowed_beside_finalize_lets_no_certificate_be_made() {
             // It was first: the worker makes the proof anew, and finds none.
             200 => {
                 let id = id(ordered.header("location").unwrap());
-                let facts = ca.authority.processing_order(id).await.unwrap().unwrap();
+                let facts = ca.authority.processing_order(id, NOW).await.unwrap().unwrap();
                 assert!(ca.authority.authorized(&facts, NOW).is_err());
             }
             status => assert_eq!(status, 403),
