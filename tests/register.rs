@@ -19,7 +19,7 @@ use sote_acme::store::index::Index;
 use sote_acme::store::sled::{Options, SledStore};
 use sote_acme::store::{Range, Store};
 use sote_acme::time::Timestamp;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 const HEADER: &str =
     "oid,parent,business_id,name_fi,name_sv,abbreviation,municipality,sector,kind,valid_from,valid_to\n";
@@ -355,34 +355,52 @@ async fn requests_are_answered_while_an_import_goes_on() {
 /// A code service on this machine that has these pages and remembers what it was asked.
 struct CodeService {
     url: String,
+    root: Option<PathBuf>,
     asked: Arc<Mutex<Vec<String>>>,
     pages: Arc<Mutex<Vec<String>>>,
 }
 
 impl CodeService {
     async fn start() -> Self {
+        CodeService::serving(None, None).await
+    }
+
+    /// A service over TLS, whose certificate is its own root, in a file below `directory`.
+    async fn secured(directory: &std::path::Path) -> Self {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let root = directory.join("code-service.pem");
+        std::fs::write(&root, cert.pem()).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        CodeService::serving(Some(tokio_rustls::TlsAcceptor::from(Arc::new(config))), Some(root)).await
+    }
+
+    async fn serving(tls: Option<tokio_rustls::TlsAcceptor>, root: Option<PathBuf>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/codeserver/conceptcodes", listener.local_addr().unwrap());
+        let port = listener.local_addr().unwrap().port();
+        let origin = if tls.is_some() { "https://localhost" } else { "http://127.0.0.1" };
+        let url = format!("{origin}:{port}/codeserver/conceptcodes");
         let (asked, pages) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::<String>::new())));
-        let service = CodeService { url, asked: asked.clone(), pages: pages.clone() };
+        let service = CodeService { url, root, asked: asked.clone(), pages: pages.clone() };
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let (asked, pages) = (asked.clone(), pages.clone());
+            while let Ok((stream, _)) = listener.accept().await {
+                let (asked, pages, tls) = (asked.clone(), pages.clone(), tls.clone());
                 tokio::spawn(async move {
-                    let mut head = Vec::new();
-                    while !head.ends_with(b"\r\n\r\n") {
-                        head.push(stream.read_u8().await.unwrap());
+                    match tls {
+                        None => page_answered(stream, &asked, &pages).await,
+                        // A client that does not trust the certificate goes away.
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => page_answered(stream, &asked, &pages).await,
+                            Err(_) => {}
+                        },
                     }
-                    let head = String::from_utf8(head).unwrap();
-                    let target = head.split(' ').nth(1).unwrap().to_owned();
-                    let number: usize = target.rsplit("&page=").next().unwrap().parse().unwrap();
-                    asked.lock().unwrap().push(target);
-                    let page = pages.lock().unwrap().get(number - 1).cloned();
-                    let (status, body) = page.map_or(("404 Not Found", "none".to_owned()), |page| ("200 OK", page));
-                    let length = body.len();
-                    let answer =
-                        format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
-                    stream.write_all(answer.as_bytes()).await.unwrap();
                 });
             }
         });
@@ -410,10 +428,56 @@ impl CodeService {
     }
 
     fn settings(&self) -> RegisterSettings {
-        let sync =
-            SyncSettings { url: self.url.clone(), source: Source::Thl, root: None, page_size: 2, interval: None };
+        let sync = SyncSettings {
+            url: self.url.clone(),
+            source: Source::Thl,
+            root: self.root.clone(),
+            page_size: 2,
+            interval: None,
+        };
         RegisterSettings { sync: Some(sync), ..RegisterSettings::default() }
     }
+}
+
+/// Answers one request for a page, and closes.
+async fn page_answered(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    asked: &Mutex<Vec<String>>,
+    pages: &Mutex<Vec<String>>,
+) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let Ok(octet) = stream.read_u8().await else { return };
+        head.push(octet);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let target = head.split(' ').nth(1).unwrap().to_owned();
+    let number: usize = target.rsplit("&page=").next().unwrap().parse().unwrap();
+    asked.lock().unwrap().push(target);
+    let page = pages.lock().unwrap().get(number - 1).cloned();
+    let (status, body) = page.map_or(("404 Not Found", "none".to_owned()), |page| ("200 OK", page));
+    let length = body.len();
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    let _ = stream.shutdown().await;
+}
+
+#[tokio::test]
+async fn pages_are_fetched_over_tls_from_a_service_that_leads_to_the_configured_root_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = CodeService::secured(directory.path()).await;
+    service.has(&[&[(1, "Yksi")], &[(2, "Kaksi")]]);
+    let ca = Ca::start_with_register(impatient(), service.settings()).await;
+    let (status, report) = ca.command("POST", "/register/sync", "").await;
+    assert_eq!((status, report["counts"]["added"].as_u64()), (200, Some(2)), "{report}");
+    let other = tempfile::tempdir().unwrap();
+    let another = CodeService::secured(other.path()).await;
+    let mut settings = another.settings();
+    settings.sync.as_mut().unwrap().root = service.root.clone();
+    let ca = Ca::start_with_register(impatient(), settings).await;
+    let (status, answer) = ca.command("POST", "/register/sync", "").await;
+    assert!(status == 503 && answer["error"].as_str().unwrap().contains("no TLS"), "{status} {answer}");
+    assert!(another.asked.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
