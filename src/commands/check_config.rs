@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::server::issuers::{IssuerMaterial, opened_root};
+use super::server::issuers::{IssuerMaterial, MaterialFaults, opened_root};
 use super::{CommandError, CommandResult, Outcome, logging, print_line, server};
 use crate::acme::urls::Urls;
 use crate::config::{self, Config, Fault};
@@ -184,7 +184,7 @@ impl Findings {
         for (index, settings) in config.roots.iter().enumerate() {
             match opened_root(settings, now) {
                 Ok(root) => roots.push(root),
-                Err(error) => self.faults.push(Fault::of(format!("roots[{index}]"), error.to_string())),
+                Err(found) => self.material(&format!("roots[{index}]"), &found),
             }
         }
         roots.iter().for_each(|root| self.root(root, now));
@@ -194,7 +194,7 @@ impl Findings {
                     self.rooted(index, &material, &roots);
                     self.issuer(config, settings, &material, now);
                 }
-                Err(error) => self.faults.push(Fault::of(format!("issuers[{index}]"), error.to_string())),
+                Err(found) => self.material(&format!("issuers[{index}]"), &found),
             }
         }
         for profile in &config.profiles {
@@ -210,6 +210,10 @@ impl Findings {
         let generations: Vec<&str> = config.invitation_keys.files.keys().map(String::as_str).collect();
         let current = &config.invitation_keys.current;
         self.say("invitations", format!("keys {}; new ones by {current}", generations.join(", ")));
+    }
+
+    fn material(&mut self, key: &str, found: &MaterialFaults) {
+        self.faults.extend(found.0.iter().map(|fault| Fault::of(key, fault.to_string())));
     }
 
     fn root(&mut self, root: &Root, now: Timestamp) {

@@ -3,22 +3,25 @@
 //! listener. `dev` and `demo` make all of it unasked, `init` when it is asked to; nothing that exists is ever written over.
 //! Start with [`create_authority`] and [`create_tls`].
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+mod certificates;
+mod tls;
+
+use std::io;
 use std::path::{Path, PathBuf};
 
-use const_oid::ObjectIdentifier;
-use const_oid::db::rfc5280::{ID_KP_OCSP_SIGNING, ID_KP_SERVER_AUTH};
+use const_oid::db::rfc5280::ID_KP_OCSP_SIGNING;
 
-use crate::names::{IssuerName, SerialNumber};
+pub(super) use self::certificates::{Issuer, Subject, bare, make_directories, signed, write_certificate, write_new};
+pub use self::certificates::{RootCrlContent, root_crl};
+pub(super) use self::tls::server_usage;
+pub use self::tls::{TlsFiles, create_tls};
+use crate::names::IssuerName;
 use crate::public_key::PublicKey;
-use crate::signer::{KeyFile, KeyFileError, NewKey, Signer, SignerError};
+use crate::signer::{KeyFile, KeyFileError, NewKey, Signer as _, SignerError};
 use crate::time::Timestamp;
 use crate::x509::{
-    AlternativeName, Certificate, CertificateContent, CertificateError, Constraints, ContentError, CrlContent,
-    DistinguishedName, KeyIdentifier, KeyUsage, KeyUsages, NameAttribute, NameFault, RevokedEntry,
-    assembled_certificate, assembled_crl,
+    CertificateContent, CertificateError, Constraints, ContentError, DistinguishedName, KeyUsage, NameAttribute,
+    NameFault,
 };
 
 /// What [`create_authority`] makes.
@@ -72,19 +75,6 @@ pub struct RootFiles {
     pub crl: PathBuf,
 }
 
-/// Files of the ACME listener's TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// What HTTPS clients must trust, PEM.
-    pub root: PathBuf,
-    /// The root's key, for the next server certificate.
-    pub root_key: PathBuf,
-    /// The server's certificate, PEM.
-    pub certificate: PathBuf,
-    /// The server's key.
-    pub key: PathBuf,
-}
-
 /// Why a hierarchy could not be made. What was made before the failure stays.
 #[derive(Debug, thiserror::Error)]
 pub enum HierarchyError {
@@ -116,16 +106,10 @@ pub enum HierarchyError {
     },
 }
 
-const DAY: i64 = 86_400;
-/// For clocks that are late.
-const BACKDATE: i64 = 3_600;
 const ROOT_YEARS: i32 = 20;
 const ISSUER_YEARS: i32 = 10;
 /// Longer than any certificate that the issuer signs now, so that the answers go on; the certificate is then renewed.
 const RESPONDER_YEARS: i32 = 3;
-/// No client accepts a server certificate of more than 825 days from a private root (Apple's platforms are the strictest).
-const TLS_DAYS: i64 = 820;
-
 impl AuthorityFiles {
     /// Where the files of `plan` are below `directory`.
     pub fn below(directory: &Path, plan: &AuthorityPlan) -> Self {
@@ -145,18 +129,6 @@ impl AuthorityFiles {
             issuer_key: key(issuer),
             responder_certificate: certificate(&format!("{issuer}-ocsp")),
             responder_key: key(&format!("{issuer}-ocsp")),
-        }
-    }
-}
-
-impl TlsFiles {
-    /// Where the files are below `directory`.
-    pub fn below(directory: &Path) -> Self {
-        TlsFiles {
-            root: directory.join("certificates/tls-root.pem"),
-            root_key: directory.join("keys/tls-root.key"),
-            certificate: directory.join("certificates/tls.pem"),
-            key: directory.join("keys/tls.key"),
         }
     }
 }
@@ -194,85 +166,6 @@ pub fn create_authority(
     };
     write_certificate(&files.responder_certificate, &signed(&content, &issuer_key)?)?;
     Ok(files)
-}
-
-/// Makes a root for TLS alone and a server certificate below it for `names` and addresses.
-///
-/// # Errors
-/// The first thing that failed. A file that exists is never written over.
-pub fn create_tls(
-    directory: &Path,
-    kind: NewKey,
-    names: Vec<AlternativeName>,
-    now: Timestamp,
-) -> Result<TlsFiles, HierarchyError> {
-    let files = TlsFiles::below(directory);
-    make_directories(directory)?;
-    let named = |name: &str| DistinguishedName::new([(NameAttribute::CommonName, name)]);
-    let root_name = named("Sote-ACME HTTPS root")?;
-    let root_key = KeyFile::create(&files.root_key, kind)?;
-    let root = Issuer { name: &root_name, key: &root_key };
-    let content = CertificateContent {
-        constraints: Constraints::Authority { path_length: Some(0) },
-        key_usage: KeyUsage::KeyCertSign | KeyUsage::CRLSign,
-        ..bare(root, Subject { name: &root_name, key: root_key.public_key() }, now, now.plus_years(ROOT_YEARS))
-    };
-    write_certificate(&files.root, &signed(&content, &root_key)?)?;
-
-    let key = KeyFile::create(&files.key, kind)?;
-    let name = named("Sote-ACME HTTPS server")?;
-    let content = CertificateContent {
-        key_usage: server_usage(key.public_key()),
-        extended_key_usage: vec![ID_KP_SERVER_AUTH],
-        alternative_names: names,
-        ..bare(root, Subject { name: &name, key: key.public_key() }, now, now.plus(TLS_DAYS * DAY))
-    };
-    write_certificate(&files.certificate, &signed(&content, &root_key)?)?;
-    Ok(files)
-}
-
-pub(super) fn server_usage(key: &PublicKey) -> KeyUsages {
-    match key {
-        PublicKey::Rsa(_) => KeyUsage::DigitalSignature | KeyUsage::KeyEncipherment,
-        PublicKey::Ec(_) | PublicKey::Ed25519(_) => KeyUsage::DigitalSignature.into(),
-    }
-}
-
-/// Signs a root's next CRL.
-///
-/// # Errors
-/// What cannot be encoded or signed.
-pub fn root_crl(
-    root: &Certificate,
-    key: &KeyFile,
-    list: &RootCrlContent,
-    now: Timestamp,
-) -> Result<Vec<u8>, HierarchyError> {
-    let content = CrlContent {
-        issuer: root.subject().clone(),
-        issuer_key: KeyIdentifier::of(key.public_key()),
-        algorithm: key.algorithm(),
-        number: list.number,
-        this_update: now,
-        next_update: now.plus(list.days * DAY).min(root.not_after()),
-        // RFC 5280 §5.2.5: a list of everything that a root has signed needs no distribution point.
-        distribution_point: None,
-    };
-    let entries: Vec<Vec<u8>> = list.entries.iter().map(RevokedEntry::to_der).collect();
-    let tbs = content.tbs_der(&entries)?;
-    let signature = key.sign(&tbs)?;
-    Ok(assembled_crl(&tbs, key.algorithm(), &signature))
-}
-
-/// What a root's CRL says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RootCrlContent {
-    /// Its number, greater than that of every earlier one.
-    pub number: u64,
-    /// For how many days it is valid.
-    pub days: i64,
-    /// Which of the certificates that the root signed are revoked.
-    pub entries: Vec<RevokedEntry>,
 }
 
 impl AuthorityPlan {
@@ -337,90 +230,11 @@ impl Root {
     }
 }
 
-/// Who signs a certificate.
-#[derive(Clone, Copy)]
-pub(super) struct Issuer<'a> {
-    pub(super) name: &'a DistinguishedName,
-    pub(super) key: &'a KeyFile,
-}
-
-/// Whom a certificate is for.
-pub(super) struct Subject<'a> {
-    pub(super) name: &'a DistinguishedName,
-    pub(super) key: &'a PublicKey,
-}
-
-/// A certificate that says who certifies whom until when, and nothing of what the key may do.
-pub(super) fn bare(
-    issuer: Issuer<'_>,
-    subject: Subject<'_>,
-    now: Timestamp,
-    not_after: Timestamp,
-) -> CertificateContent {
-    let self_signed = issuer.name == subject.name;
-    CertificateContent {
-        serial: SerialNumber::mint(now),
-        issuer: issuer.name.clone(),
-        issuer_key: (!self_signed).then(|| KeyIdentifier::of(issuer.key.public_key())),
-        not_before: now.plus(-BACKDATE),
-        not_after,
-        subject: subject.name.clone(),
-        public_key: subject.key.clone(),
-        algorithm: issuer.key.algorithm(),
-        constraints: Constraints::EndEntity,
-        key_usage: KeyUsages::default(),
-        extended_key_usage: Vec::<ObjectIdentifier>::new(),
-        policies: Vec::new(),
-        alternative_names: Vec::new(),
-        crl_url: None,
-        ocsp_url: None,
-        issuer_url: None,
-        ocsp_no_check: false,
-    }
-}
-
-/// The certificate with this content.
-pub(super) fn signed(content: &CertificateContent, key: &KeyFile) -> Result<Certificate, HierarchyError> {
-    let tbs = content.tbs_der()?;
-    let signature = key.sign(&tbs)?;
-    Ok(Certificate::parse(&assembled_certificate(&tbs, key.algorithm(), &signature))?)
-}
-
-/// Makes `keys/` and `certificates/`.
-pub(super) fn make_directories(directory: &Path) -> Result<(), HierarchyError> {
-    for (name, mode) in [("keys", 0o700), ("certificates", 0o755)] {
-        let path = directory.join(name);
-        let made = DirBuilder::new().recursive(true).mode(mode).create(&path);
-        made.map_err(|error| HierarchyError::Io { path, error })?;
-    }
-    Ok(())
-}
-
-/// Writes a certificate as PEM where there was none.
-pub(super) fn write_certificate(path: &Path, certificate: &Certificate) -> Result<(), HierarchyError> {
-    write_new(path, certificate.to_pem().as_bytes())
-}
-
-/// Writes a file that everyone may read, where there was none.
-pub(super) fn write_new(path: &Path, content: &[u8]) -> Result<(), HierarchyError> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => HierarchyError::Exists(path.to_owned()),
-        _ => HierarchyError::Io { path: path.to_owned(), error },
-    };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path).map_err(failed)?;
-    let synced = file.write_all(content).and_then(|()| file.sync_all());
-    synced.and_then(|()| File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()).map_err(|error| {
-        // Half a file would stand in the way of the next attempt.
-        let _ = fs::remove_file(path);
-        failed(error)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::acme::identifier::Identifier;
-    use crate::x509::Crl;
+    use crate::x509::{Certificate, Crl};
+    use std::fs;
     use std::os::unix::fs::MetadataExt as _;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
@@ -481,19 +295,5 @@ mod tests {
         let before = fs::read(&files.issuer_key).unwrap();
         assert!(create_authority(directory.path(), &plan(NewKey::P256), NOW).is_err());
         assert_eq!(fs::read(&files.issuer_key).unwrap(), before);
-    }
-
-    #[test]
-    fn a_server_certificate_names_its_hosts_below_a_root_of_its_own() {
-        let directory = tempfile::tempdir().unwrap();
-        let names = vec![
-            AlternativeName::MalformedDns("localhost".into()),
-            AlternativeName::Identifier(Identifier::Ip("127.0.0.1".parse().unwrap())),
-            AlternativeName::Identifier(Identifier::Ip("::1".parse().unwrap())),
-        ];
-        let files = create_tls(directory.path(), NewKey::P256, names, NOW).unwrap();
-        let certificate = read(&files.certificate);
-        assert!(certificate.verify_signed_by(read(&files.root).public_key()).is_ok());
-        assert_eq!(certificate.alternative_names().len(), 3);
     }
 }

@@ -2,17 +2,17 @@
 //! send it SIGHUP. Everything that the last list revoked stays on it.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::hierarchy::{HierarchyError, RootCrlContent, root_crl};
+use super::server::issuers::{MaterialFault, certificates, crl, unfit};
 use crate::names::RevocationReason;
-use crate::signer::{KeyFile, KeyFileError, Signer as _};
+use crate::signer::{KeyFile, Signer as _};
 use crate::store::write_durably;
 use crate::time::{Clock as _, SystemClock, Timestamp};
-use crate::x509::{Certificate, CertificateError, Crl, RevokedEntry};
+use crate::x509::{Certificate, RevokedEntry};
 
 /// Signs a root's next CRL, where the root's key is kept.
 #[derive(Debug, Args)]
@@ -40,33 +40,9 @@ pub struct RootCrlCommand {
 /// Why there is no new list. The old one is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum RootCrlError {
-    /// A file.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the file system said.
-        error: io::Error,
-    },
-    /// A file that is no certificate.
-    #[error("{}: {error}", path.display())]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        error: CertificateError,
-    },
-    /// The key.
+    /// A file, or files that do not belong together.
     #[error(transparent)]
-    Key(#[from] KeyFileError),
-    /// Files that do not belong together.
-    #[error("{}: {why}", path.display())]
-    Unfit {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        why: String,
-    },
+    Material(#[from] MaterialFault),
     /// The signature.
     #[error(transparent)]
     Signing(#[from] HierarchyError),
@@ -82,21 +58,19 @@ pub fn run(command: &RootCrlCommand) -> Result<String, RootCrlError> {
 
 fn renewed(command: &RootCrlCommand, now: Timestamp) -> Result<String, RootCrlError> {
     let root = certificate(&command.certificate)?;
-    let key = KeyFile::open(&command.key)?;
-    let unfit = |path: &Path, why: &str| RootCrlError::Unfit { path: path.to_owned(), why: why.to_owned() };
+    let key = KeyFile::open(&command.key).map_err(MaterialFault::from)?;
     if key.public_key() != root.public_key() {
-        return Err(unfit(&command.key, "is not the key of the root's certificate"));
+        return Err(unfit(&command.key, "is not the key of the root's certificate").into());
     }
-    let der = fs::read(&command.crl).map_err(at(&command.crl))?;
-    let last = Crl::parse(&der).map_err(|error| unfit(&command.crl, &format!("is no CRL in DER: {error}")))?;
+    let last = crl(&command.crl)?;
     if last.verify_signed_by(root.public_key()).is_err() {
-        return Err(unfit(&command.crl, "was not signed by this root"));
+        return Err(unfit(&command.crl, "was not signed by this root").into());
     }
     let mut entries = last.entries().to_vec();
     for path in &command.revoke {
         let revoked = certificate(path)?;
         if revoked.verify_signed_by(root.public_key()).is_err() {
-            return Err(unfit(path, "was not signed by this root"));
+            return Err(unfit(path, "was not signed by this root").into());
         }
         let reason = match command.compromised {
             true => RevocationReason::CaCompromise,
@@ -114,29 +88,19 @@ fn renewed(command: &RootCrlCommand, now: Timestamp) -> Result<String, RootCrlEr
     Ok(format!("{}: CRL number {number} with {revoked} entries, valid until {until}", command.crl.display()))
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> RootCrlError + '_ {
-    move |error| RootCrlError::Io { path: path.to_owned(), error }
-}
-
-fn certificate(path: &Path) -> Result<Certificate, RootCrlError> {
-    let text = fs::read_to_string(path).map_err(at(path))?;
-    let chain = Certificate::parse_pem_chain(&text);
+fn certificate(path: &Path) -> Result<Certificate, MaterialFault> {
     // A chain is never empty.
-    chain
-        .map(|mut chain| chain.swap_remove(0))
-        .map_err(|error| RootCrlError::Certificate { path: path.to_owned(), error })
+    certificates(path).map(|mut chain| chain.swap_remove(0))
 }
 
 /// Puts `der` in place of the file at `path`, which everyone may read.
-fn replace(path: &Path, der: &[u8]) -> Result<(), RootCrlError> {
+fn replace(path: &Path, der: &[u8]) -> Result<(), MaterialFault> {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .ok_or_else(|| RootCrlError::Unfit { path: path.to_owned(), why: "is no file's name".to_owned() })?;
-    write_durably(directory, name, der).map_err(at(path))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(at(path))
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| unfit(path, "is no file's name"))?;
+    let written =
+        write_durably(directory, name, der).and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o644)));
+    written.map_err(|error| MaterialFault::Io { path: path.to_owned(), error })
 }
 
 #[cfg(test)]
@@ -144,6 +108,7 @@ mod tests {
     use super::*;
     use crate::commands::hierarchy::{AuthorityFiles, AuthorityPlan, create_authority};
     use crate::signer::NewKey;
+    use crate::x509::Crl;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
 

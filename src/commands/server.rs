@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
-use self::issuers::{IssuerMaterial, MaterialFault, opened_root};
+use self::issuers::{IssuerMaterial, MaterialFault, MaterialFaults, opened_root};
 use crate::acme::challenge_type::ChallengeType;
 use crate::acme::urls::Urls;
 use crate::authority::{
@@ -46,7 +46,10 @@ pub enum StartError {
     Tls(#[from] TlsError),
     /// CA material.
     #[error(transparent)]
-    Material(#[from] MaterialFault),
+    Material(#[from] MaterialFaults),
+    /// A thread for a key of the CA material.
+    #[error(transparent)]
+    Signing(#[from] MaterialFault),
     /// The file of an invitation master key, or of the key for persons.
     #[error("{}: {why}", path.display())]
     InvitationKey {
@@ -196,7 +199,9 @@ impl Server {
                     tracing::info!(root = %root.name, "the root's CRL was read again");
                 }
                 Ok(_) => tracing::error!(root = %root.name, "the root's new CRL has a lower number: the old one stays"),
-                Err(error) => tracing::error!(root = %root.name, %error, "the root's CRL stays as it was"),
+                Err(faults) => faults.0.iter().for_each(|error| {
+                    tracing::error!(root = %root.name, %error, "the root's CRL stays as it was");
+                }),
             }
         }
     }
@@ -271,7 +276,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> StartError + '_ {
     move |error| StartError::Io { path: path.to_owned(), error }
 }
 
-fn issuer_material(config: &Config, now: Timestamp) -> Result<Vec<IssuerMaterial>, MaterialFault> {
+fn issuer_material(config: &Config, now: Timestamp) -> Result<Vec<IssuerMaterial>, MaterialFaults> {
     config.issuers.iter().map(|issuer| IssuerMaterial::open(issuer, now)).collect()
 }
 
@@ -286,7 +291,7 @@ fn status(
     store: Arc<dyn Store>,
     issuers: Arc<Issuers>,
     now: Timestamp,
-) -> Result<Status, MaterialFault> {
+) -> Result<Status, MaterialFaults> {
     let roots = config.roots.iter().map(|root| opened_root(root, now)).collect::<Result<_, _>>()?;
     let budget = NonZeroU32::new(config.work.ocsp_signatures).unwrap_or(issuer::status::DEFAULT_BUDGET);
     Ok(Status::new(store, issuers, roots, budget))

@@ -57,8 +57,9 @@ async fn a_new_account_is_created_with_what_it_needs_and_nothing_that_was_smuggl
     assert!(answer.header("location").unwrap().starts_with(&ca.base()));
     assert_eq!(account["status"], "valid");
     assert_eq!(account["contact"], json!(["mailto:tuki@a.test"]));
-    assert!(account["orders"].as_str().unwrap().starts_with(&ca.base()));
-    for name in ["onlyReturnExisting", "createdAt", "evil"] {
+    assert_eq!(account["termsOfServiceAgreed"], true);
+    assert_eq!(account["orders"], format!("{}/orders", answer.header("location").unwrap()));
+    for name in ["onlyReturnExisting", "createdAt", "evil", "externalAccountBinding", "key"] {
         assert!(account.get(name).is_none(), "{account}");
     }
 }
@@ -87,11 +88,14 @@ async fn a_known_key_gets_its_account_back_whatever_else_the_request_says() {
 async fn only_return_existing_never_creates() {
     let ca = Ca::start().await;
     let key = key();
-    for _ in 0..2 {
-        denied(ca.client().find_account(key.clone()).await, 400, "accountDoesNotExist");
+    let doors = [ca.client(), ca.organisation_client()];
+    for client in doors {
+        denied(client.find_account(key.clone()).await, 400, "accountDoesNotExist");
     }
     let account = ca.client().register(key.clone(), &ca.registration()).await.unwrap();
-    assert_eq!(ca.client().find_account(key).await.unwrap().url(), account.url());
+    for client in doors {
+        assert_eq!(client.find_account(key.clone()).await.unwrap().url(), account.url());
+    }
 }
 
 // A07, D06
@@ -142,6 +146,7 @@ async fn an_account_changes_its_contacts_and_nothing_else() {
     assert_eq!((answer.status, answer.json::<Value>().unwrap()), (200, serde_json::to_value(&updated).unwrap()));
     assert_eq!(account.update_contact(&[]).await.unwrap().contact, Vec::<String>::new());
     denied(account.update_contact(&["tel:+358"]).await, 400, "unsupportedContact");
+    denied(account.update_contact(&["mailto:"]).await, 400, "invalidContact");
     let after = account.object().await.unwrap();
     assert_eq!(
         (after.status, after.orders, after.external_account_binding),
@@ -234,6 +239,9 @@ async fn a_long_list_of_orders_comes_in_pages_that_hold_each_order_once() {
     let listed = account.orders().await.unwrap();
     assert_eq!(listed.len(), placed.len());
     assert_eq!(listed.into_iter().collect::<HashSet<_>>(), placed);
+    for query in ["?cursor=", "?cursor=x", "?page=2", "?"] {
+        denied(account.fetch(&format!("{list}{query}")).await, 404, "malformed");
+    }
     let other_url = ca.forged(&account, &next[0]).await.header("url", list).payload_octets(b"");
     refused(other_url.send(&ca).await, 403, "unauthorized");
 }
@@ -274,6 +282,24 @@ async fn beyond_the_rate_limit_comes_429_with_whole_seconds_and_a_page_of_help()
     assert_eq!((limited.status, limited.problem.name()), (429, Some("rateLimited")));
     assert!(limited.retry_after.unwrap() > 0);
     assert_eq!(limited.help.len(), 1);
+    let page = ca.get(&limited.help[0]).await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+}
+
+// E01: all requests of an address together, also those that lead nowhere.
+#[tokio::test]
+async fn an_address_is_limited_whatever_it_asks_for() {
+    let ca = Ca::start_with(|config| {
+        config.http.rate_limits.enabled = true;
+        config.http.rate_limits.requests_per_address = Rate { count: 20, per: Duration::from_secs(3600) };
+    })
+    .await;
+    for _ in 0..20 {
+        ca.get(&format!("{}/nothing", ca.base())).await;
+    }
+    let answer = ca.post(&ca.directory().new_order.clone(), "application/jose+json", b"{}".to_vec()).await;
+    assert!(answer.retry_after().is_some_and(|seconds| seconds > 0));
+    refused(answer, 429, "rateLimited");
 }
 
 // E07
@@ -294,9 +320,20 @@ async fn after_a_change_of_terms_an_order_names_the_page_where_to_agree() {
     assert_eq!((refusal.status, refusal.problem.name()), (403, Some("userActionRequired")));
     assert_eq!(refusal.help.len(), 1, "Link rel=terms-of-service");
     let page = refusal.problem.instance.unwrap();
-    assert_eq!(ca.get(&page).await.status, 200);
-    let agreed = ca.post(&page, "application/x-www-form-urlencoded", b"agree=yes".to_vec()).await;
-    assert!((200..400).contains(&agreed.status), "{}", agreed.status);
+    let shown = ca.get(&page).await;
+    assert_eq!(shown.status, 200);
+    assert!(shown.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
+    let form = "application/x-www-form-urlencoded";
+    assert_eq!(ca.post(&page, form, b"version=2".to_vec()).await.status, 400, "without the tick");
+    assert_eq!(ca.post(&page, "text/plain", b"agree=yes".to_vec()).await.status, 415);
+    let unknown = format!("{}/AAAAAAAAAAAAAAAAAAAAAA", page.rsplit_once('/').unwrap().0);
+    assert_eq!(ca.post(&unknown, form, b"version=2&agree=yes".to_vec()).await.status, 404);
+    assert_eq!(ca.post(&page, form, b"version=2&agree=yes".to_vec()).await.status, 200);
+    for gone in [&page, &unknown] {
+        for method in ["GET", "HEAD"] {
+            assert_eq!(ca.request(method, gone).await.status, 404, "{gone}");
+        }
+    }
     assert!(account.order(&OrderRequest::of_names(["a.test"])).await.is_ok());
 }
 

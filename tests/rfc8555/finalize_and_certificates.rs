@@ -5,11 +5,13 @@ use der::asn1::OctetString;
 use serde_json::{Value, json};
 use sote_acme::acme::status::OrderStatus;
 use sote_acme::client::relying_service::OcspStatus;
-use sote_acme::client::{CertificateKey, CsrDraft, KeyKind, Order, Payload};
+use sote_acme::client::{CertificateKey, CsrDraft, KeyKind, Order, Payload, certificate_request};
+use sote_acme::model::Evidence;
 use sote_acme::names::base64url;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages};
 
+use crate::listeners::{self, impatient};
 use crate::support::judge::{denied, refused};
 use crate::support::{Ca, key};
 
@@ -179,6 +181,33 @@ async fn finalize_is_usually_valid_at_once() {
     let mut order = ca.ready_order(&account, &["a.test"]).await;
     assert_eq!(order.finalize(&ca.csr(&["a.test"])).await.unwrap(), OrderStatus::Valid);
     assert!(order.object().certificate.is_some());
+}
+
+// O19: without a worker the order stays as finalize left it.
+#[tokio::test]
+async fn while_it_is_issued_an_order_is_processing_and_says_when_to_ask_again() {
+    let settings = sote_acme::http::Settings { finalize_wait: std::time::Duration::from_millis(100), ..impatient() };
+    let ca = listeners::Ca::start(settings).await;
+    let member = ca.member(&ca.invitation(&["*"], 1).await).await;
+    let placed = member.order(&["www.example.fi"]).await;
+    let (order, url) = (listeners::body(&placed), placed.header("location").unwrap());
+    let authorization = order["authorizations"][0].as_str().unwrap();
+    let challenge = listeners::body(&member.read(authorization).await)["challenges"][0]["url"].clone();
+    assert_eq!(member.post(challenge.as_str().unwrap(), &json!({})).await.status, 200);
+    let id = |url: &str| url.rsplit('/').next().unwrap().to_owned();
+    let (of, proved) = (id(authorization).parse().unwrap(), id(challenge.as_str().unwrap()).parse().unwrap());
+    let evidence = Evidence::default();
+    ca.authority.record_proof(of, proved, evidence, listeners::NOW).await.unwrap();
+
+    let csr = certificate_request(&p256(), &["www.example.fi"]).unwrap();
+    let payload = json!({ "csr": base64url::encode(&csr) });
+    let finalize = order["finalize"].as_str().unwrap();
+    let answer = member.post(finalize, &payload).await;
+    assert_eq!((answer.status, answer.header("location")), (200, Some(url)));
+    for answer in [answer, member.read(url).await] {
+        assert_eq!((&listeners::body(&answer)["status"], answer.retry_after()), (&json!("processing"), Some(1)));
+    }
+    listeners::refused(&member.post(finalize, &payload).await, 403, "orderNotReady");
 }
 
 // O22, O13

@@ -1,5 +1,7 @@
 //! RFC 8555 and its extensions as sentences, a file per chapter, over real TLS against a started server.
 
+#[path = "../listeners/mod.rs"]
+mod listeners;
 #[path = "../support/mod.rs"]
 mod support;
 

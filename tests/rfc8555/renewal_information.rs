@@ -38,7 +38,11 @@ async fn an_unknown_certificate_is_not_found_and_a_malformed_name_is_malformed()
     let unknown = RenewalId::new(known.authority_key_identifier(), SerialNumber::mint(ca.now()));
     assert!(ca.client().renewal_advice(&unknown).await.is_err_and(|e| e.refusal().is_some_and(|r| r.status == 404)));
     let base = ca.directory().renewal_info.clone().unwrap();
-    for name in ["x", "a.b.c", "aYhba4dGQEHhs3uEe6CuLN4ByNQ=.AIdlQyE", "."] {
+    refused(ca.get(&format!("{base}/aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE")).await, 404, "malformed");
+    assert_eq!(ca.request("POST", &format!("{base}/{known}")).await.status, 405);
+    for name in
+        ["x", "a.b.c", "x.y", "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AACHZUMh", "aYhba4dGQEHhs3uEe6CuLN4ByNQ=.AIdlQyE", "."]
+    {
         refused(ca.get(&format!("{base}/{name}")).await, 400, "malformed");
     }
 }

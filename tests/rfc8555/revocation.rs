@@ -182,6 +182,7 @@ async fn what_is_no_certificate_is_malformed() {
     ] {
         refused(revoking(&ca, &account, payload).await, 400, "malformed");
     }
+    denied(account.fetch(&ca.directory().revoke_cert.clone()).await, 400, "malformed");
 }
 
 // R09

@@ -49,6 +49,18 @@ pub enum MaterialFault {
     Signer(#[from] SignerError),
 }
 
+/// All that is wrong with the material of one issuer or root, one fault a line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct MaterialFaults(pub Vec<MaterialFault>);
+
+impl MaterialFaults {
+    /// The value; a fault is kept.
+    fn kept<T>(&mut self, outcome: Result<T, MaterialFault>) -> Option<T> {
+        outcome.map_err(|fault| self.0.push(fault)).ok()
+    }
+}
+
 /// A key may be used for so many days less than its certificate lasts before the log begins to warn.
 const WARNING_DAYS: i64 = 60;
 
@@ -65,37 +77,38 @@ impl IssuerMaterial {
     /// Reads and checks the files of `issuer`.
     ///
     /// # Errors
-    /// The first fault.
-    pub fn open(issuer: &config::Issuer, now: Timestamp) -> Result<Self, MaterialFault> {
-        let chain = chain(&issuer.certificate, now)?;
-        let certificate = chain[0].clone();
-        let key = KeyFile::open(&issuer.key)?;
-        fits(&issuer.certificate, &certificate, &issuer.key, &key)?;
-        if !certificate.is_authority() {
-            return Err(unfit(&issuer.certificate, "is no certificate of an authority (basicConstraints CA:TRUE)"));
+    /// Every fault.
+    pub fn open(issuer: &config::Issuer, now: Timestamp) -> Result<Self, MaterialFaults> {
+        let mut faults = MaterialFaults(Vec::new());
+        let chain = faults.kept(chain(&issuer.certificate, now));
+        let key = faults.kept(KeyFile::open(&issuer.key).map_err(MaterialFault::from));
+        let certificate = chain.as_ref().and_then(|chain| chain.first()).cloned();
+        let responder = faults.kept(first(&issuer.ocsp.certificate, now));
+        let responder_key = faults.kept(KeyFile::open(&issuer.ocsp.key).map_err(MaterialFault::from));
+        if let Some(certificate) = &certificate {
+            faults.kept(is_authority(&issuer.certificate, certificate));
         }
-        let mut chains = vec![chain];
-        for path in &issuer.alternates {
-            let alternate = self::chain(path, now)?;
-            if alternate[0].public_key() != certificate.public_key() || alternate[0].subject() != certificate.subject()
-            {
-                let why = format!("does not begin with another certificate of {}'s key and subject", issuer.name);
-                return Err(unfit(path, why));
+        for (path, certificate, key_path, key) in [
+            (&issuer.certificate, &certificate, &issuer.key, &key),
+            (&issuer.ocsp.certificate, &responder, &issuer.ocsp.key, &responder_key),
+        ] {
+            if let (Some(certificate), Some(key)) = (certificate, key) {
+                faults.kept(fits(path, certificate, key_path, key));
             }
-            chains.push(alternate);
         }
-        let responder = first(&issuer.ocsp.certificate, now)?;
-        let responder_key = KeyFile::open(&issuer.ocsp.key)?;
-        fits(&issuer.ocsp.certificate, &responder, &issuer.ocsp.key, &responder_key)?;
-        // RFC 6960 §4.2.2.2: issued by the very issuer for whose certificates it speaks, and for OCSP signing.
-        let delegated = responder.verify_signed_by(certificate.public_key()).is_ok()
-            && responder.issuer() == certificate.subject()
-            && responder.extended_key_usage().contains(&ID_KP_OCSP_SIGNING);
-        if !delegated {
-            let why = format!("is no OCSP responder's certificate that issuer {} has signed", issuer.name);
-            return Err(unfit(&issuer.ocsp.certificate, why));
+        if let (Some(certificate), Some(responder)) = (&certificate, &responder) {
+            faults.kept(is_delegated(issuer, certificate, responder));
         }
-        Ok(IssuerMaterial { certificate, chains, key, responder, responder_key })
+        let mut chains: Vec<_> = chain.into_iter().collect();
+        chains.extend(
+            issuer.alternates.iter().filter_map(|path| faults.kept(alternate(path, issuer, certificate.as_ref(), now))),
+        );
+        match (certificate, key, responder, responder_key) {
+            (Some(certificate), Some(key), Some(responder), Some(responder_key)) if faults.0.is_empty() => {
+                Ok(IssuerMaterial { certificate, chains, key, responder, responder_key })
+            }
+            _ => Err(faults),
+        }
     }
 
     /// The issuing certificate.
@@ -141,16 +154,20 @@ impl IssuerMaterial {
 /// Reads and checks what is published for a root.
 ///
 /// # Errors
-/// The first fault.
-pub fn opened_root(root: &config::Root, now: Timestamp) -> Result<Root, MaterialFault> {
-    let certificate = first(&root.certificate, now)?;
+/// Every fault.
+pub fn opened_root(root: &config::Root, now: Timestamp) -> Result<Root, MaterialFaults> {
+    let mut faults = MaterialFaults(Vec::new());
+    let certificate = faults.kept(first(&root.certificate, now));
+    let crl = faults.kept(crl(&root.crl));
+    let (Some(certificate), Some(crl)) = (certificate, crl) else { return Err(faults) };
     if certificate.verify_signed_by(certificate.public_key()).is_err() {
-        return Err(unfit(&root.certificate, "is no root: it does not verify with its own key"));
+        faults.0.push(unfit(&root.certificate, "is no root: it does not verify with its own key"));
     }
-    let der = fs::read(&root.crl).map_err(|error| MaterialFault::Io { path: root.crl.clone(), error })?;
-    let crl = Crl::parse(&der).map_err(|error| unfit(&root.crl, format!("is no CRL in DER: {error}")))?;
     if crl.verify_signed_by(certificate.public_key()).is_err() || crl.issuer() != certificate.subject() {
-        return Err(unfit(&root.crl, format!("was not signed by root {}", root.name)));
+        faults.0.push(unfit(&root.crl, format!("was not signed by root {}", root.name)));
+    }
+    if !faults.0.is_empty() {
+        return Err(faults);
     }
     match crl.next_update() {
         Some(end) if end <= now => {
@@ -162,10 +179,69 @@ pub fn opened_root(root: &config::Root, now: Timestamp) -> Result<Root, Material
         }
         Some(_) | None => {}
     }
-    Ok(Root { name: root.name.clone(), certificate, crl: der })
+    Ok(Root { name: root.name.clone(), certificate, crl: crl.der().to_vec() })
 }
 
-fn unfit(path: &Path, why: impl Into<String>) -> MaterialFault {
+fn is_authority(path: &Path, certificate: &Certificate) -> Result<(), MaterialFault> {
+    if certificate.is_authority() {
+        return Ok(());
+    }
+    Err(unfit(path, "is no certificate of an authority (basicConstraints CA:TRUE)"))
+}
+
+// RFC 6960 §4.2.2.2: issued by the very issuer for whose certificates it speaks, and for OCSP signing.
+fn is_delegated(
+    issuer: &config::Issuer,
+    certificate: &Certificate,
+    responder: &Certificate,
+) -> Result<(), MaterialFault> {
+    let delegated = responder.verify_signed_by(certificate.public_key()).is_ok()
+        && responder.issuer() == certificate.subject()
+        && responder.extended_key_usage().contains(&ID_KP_OCSP_SIGNING);
+    if delegated {
+        return Ok(());
+    }
+    let why = format!("is no OCSP responder's certificate that issuer {} has signed", issuer.name);
+    Err(unfit(&issuer.ocsp.certificate, why))
+}
+
+/// Another chain of the issuer, whose certificate is `certificate` if that could be read.
+fn alternate(
+    path: &Path,
+    issuer: &config::Issuer,
+    certificate: Option<&Certificate>,
+    now: Timestamp,
+) -> Result<Vec<Certificate>, MaterialFault> {
+    let alternate = chain(path, now)?;
+    let same = |found: &Certificate| {
+        certificate.is_none_or(|own| own.public_key() == found.public_key() && own.subject() == found.subject())
+    };
+    if alternate.first().is_some_and(same) {
+        return Ok(alternate);
+    }
+    Err(unfit(path, format!("does not begin with another certificate of {}'s key and subject", issuer.name)))
+}
+
+/// The CRL in a file.
+///
+/// # Errors
+/// That it cannot be read, or is no CRL.
+pub fn crl(path: &Path) -> Result<Crl, MaterialFault> {
+    let der = fs::read(path).map_err(|error| MaterialFault::Io { path: path.to_owned(), error })?;
+    Crl::parse(&der).map_err(|error| unfit(path, format!("is no CRL in DER: {error}")))
+}
+
+/// The certificates in a PEM file, at least one.
+///
+/// # Errors
+/// That it cannot be read, or holds something else.
+pub fn certificates(path: &Path) -> Result<Vec<Certificate>, MaterialFault> {
+    let text = fs::read_to_string(path).map_err(|error| MaterialFault::Io { path: path.to_owned(), error })?;
+    Certificate::parse_pem_chain(&text).map_err(|error| MaterialFault::Certificate { path: path.to_owned(), error })
+}
+
+/// The fault of a file that does not fit.
+pub fn unfit(path: &Path, why: impl Into<String>) -> MaterialFault {
     MaterialFault::Unfit { path: path.to_owned(), why: why.into() }
 }
 
@@ -176,9 +252,7 @@ fn first(path: &Path, now: Timestamp) -> Result<Certificate, MaterialFault> {
 
 /// The certificates of a PEM file, each signed by the next, all of them valid now.
 fn chain(path: &Path, now: Timestamp) -> Result<Vec<Certificate>, MaterialFault> {
-    let text = fs::read_to_string(path).map_err(|error| MaterialFault::Io { path: path.to_owned(), error })?;
-    let mut chain = Certificate::parse_pem_chain(&text)
-        .map_err(|error| MaterialFault::Certificate { path: path.to_owned(), error })?;
+    let mut chain = certificates(path)?;
     // Clients have the root, or they would not trust it; sent by a server it proves nothing.
     while chain.len() > 1 && chain.last().is_some_and(|last| last.subject() == last.issuer()) {
         chain.pop();
@@ -270,6 +344,24 @@ mod tests {
         let (issuer, _, files) = made(directory.path());
         let told = fault(&config::Issuer { key: files.responder_key.clone(), ..issuer }, NOW);
         assert!(told.contains("sote-1.pem") && told.contains("sote-1-ocsp.key"), "{told}");
+    }
+
+    #[test]
+    fn every_fault_of_an_issuer_is_told_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (issuer, root, files) = made(directory.path());
+        let missing = directory.path().join("missing");
+        let mut spoilt = config::Issuer { key: missing.clone(), ..issuer };
+        spoilt.alternates = vec![files.root.certificate.clone(), missing.clone()];
+        spoilt.ocsp.certificate = files.root.certificate.clone();
+        let told = fault(&spoilt, NOW);
+        assert_eq!(told.lines().count(), 5, "{told}");
+        for part in ["sote-1-ocsp.key", "is no OCSP responder's", "does not begin with another"] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+        assert_eq!(told.matches("missing: ").count(), 2, "{told}");
+        let none = config::Root { certificate: missing.clone(), crl: missing, ..root };
+        assert_eq!(opened_root(&none, NOW).err().unwrap().0.len(), 2);
     }
 
     #[test]
