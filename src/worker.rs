@@ -248,6 +248,7 @@ impl Worker {
         self.authority.end_applications(now, TIDY_BATCH).await?;
         while self.authority.tell_of_lapses(now, TIDY_BATCH).await? >= TIDY_BATCH {}
         while self.authority.remove_ended(now, self.settings.retention, TIDY_BATCH).await? >= TIDY_BATCH {}
+        self.authority.forget_repeats(now, TIDY_BATCH).await?;
         self.authority.remove_strangers(now.plus(-self.settings.strangers), now, TIDY_BATCH).await?;
         while self.authority.seal_audit(now.plus(-self.settings.seal_audit_after), now).await? {}
         Ok(())

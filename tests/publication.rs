@@ -95,7 +95,7 @@ fn issuers(directory: &Path) -> (Issuers, Arc<Interrupted>) {
 
 fn revocation(reason: RevocationReason) -> Revocation {
     let by = Actor::CertificateKey("key".into());
-    Revocation { at: NOW, reason: Some(reason), invalid_since: None, by, published: None }
+    Revocation { at: NOW, reason: Some(reason), invalid_since: None, by, comment: None, published: None }
 }
 
 fn revoked() -> Certificate {

@@ -82,6 +82,7 @@ fn organisation(business_id: &str) -> Organisation {
         verification: None,
         suspended: None,
         orders_void: None,
+        terms: None,
         created: NOW,
     }
 }

@@ -83,6 +83,8 @@ fn account_changes() -> Vec<Change> {
         expires: NOW.plus(1000),
         created: NOW,
         created_by: "test".into(),
+        inviter: None,
+        contact: None,
         revoked: None,
     };
     let key = r#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",

@@ -109,25 +109,95 @@ impl<'de> Deserialize<'de> for ProblemKind {
     }
 }
 
+/// An error type of this server's own. RFC 8555 §6.7: what is not registered stays out of the ACME namespace, so its type is
+/// the URL of the page that explains it. Resources of RFC 8555 itself answer registered types only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OwnKind {
+    /// What the request wants to change has changed since it was read, or its idempotency key was used otherwise.
+    Conflict,
+    /// The organisation would be left without an administrator.
+    LastAdministrator,
+}
+
+impl OwnKind {
+    /// Every type.
+    pub const ALL: &[OwnKind] = &[OwnKind::Conflict, OwnKind::LastAdministrator];
+
+    /// The name: the last part of its URL.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OwnKind::Conflict => "conflict",
+            OwnKind::LastAdministrator => "lastAdministrator",
+        }
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        match self {
+            OwnKind::Conflict | OwnKind::LastAdministrator => 409,
+        }
+    }
+}
+
 /// A problem document, as sent to clients and as kept with an order or a challenge that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Problem {
     /// The error type.
     #[serde(rename = "type")]
     pub kind: ProblemKind,
+    /// The URL of a type of our own, which then stands in the place of the registered one.
+    #[serde(skip)]
+    pub own: Option<Box<str>>,
     /// What happened and what to do next, for a person.
     pub detail: String,
     /// The HTTP status.
     pub status: u16,
     /// One problem per identifier (RFC 8555 §6.7.1), or per failed attempt (§8.2).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub subproblems: Vec<Subproblem>,
     /// The supported signature algorithms, with `badSignatureAlgorithm` (RFC 8555 §6.2).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub algorithms: Vec<String>,
     /// The page to visit, with `userActionRequired` (RFC 8555 §7.3.3).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub instance: Option<String>,
+}
+
+/// A problem as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(rename = "type")]
+    kind: WrittenKind<'a>,
+    detail: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    subproblems: &'a [Subproblem],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    algorithms: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum WrittenKind<'a> {
+    Registered(ProblemKind),
+    Own(&'a str),
+}
+
+impl Serialize for Problem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kind = self.own.as_deref().map_or(WrittenKind::Registered(self.kind), WrittenKind::Own);
+        Written {
+            kind,
+            detail: &self.detail,
+            status: self.status,
+            subproblems: &self.subproblems,
+            algorithms: &self.algorithms,
+            instance: self.instance.as_deref(),
+        }
+        .serialize(serializer)
+    }
 }
 
 /// A part of a [`Problem`]. RFC 8555 §6.7.1: `identifier` stands here only, never on the outer problem.
@@ -148,12 +218,18 @@ impl Problem {
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Problem {
             kind,
+            own: None,
             detail: detail.into(),
             status: kind.status(),
             subproblems: Vec::new(),
             algorithms: Vec::new(),
             instance: None,
         }
+    }
+
+    /// A problem of our own type, explained at `page`.
+    pub fn of_our_own(kind: OwnKind, page: String, detail: impl Into<String>) -> Self {
+        Problem { own: Some(page.into()), status: kind.status(), ..Problem::new(ProblemKind::Malformed, detail) }
     }
 
     /// The same problem with another HTTP status.
@@ -194,5 +270,14 @@ mod tests {
         let json = serde_json::to_string(&problem).unwrap();
         assert!(json.contains("urn:ietf:params:acme:error:rejectedIdentifier"));
         assert_eq!(serde_json::from_str::<Problem>(&json).unwrap(), problem);
+    }
+
+    #[test]
+    fn a_type_of_our_own_is_the_url_of_its_page() {
+        let page = "https://ca.example.fi/errors/conflict";
+        let problem = Problem::of_our_own(OwnKind::Conflict, page.into(), "it has changed");
+        let json = serde_json::to_value(problem).unwrap();
+        assert_eq!(json, serde_json::json!({ "type": page, "detail": "it has changed", "status": 409 }));
+        assert!(OwnKind::ALL.iter().all(|own| ProblemKind::ALL.iter().all(|kind| kind.name() != own.name())));
     }
 }

@@ -1,12 +1,18 @@
 //! Every URL of the ACME listener, in one exhaustive list: how it is written, which methods it takes and what a POST to it must
 //! prove. A path that is not listed does not exist; an id that does not parse makes its path unlisted.
 
+mod organisation;
+
 use std::fmt;
 
-use crate::names::{AccountId, AuthorizationId, CertificateId, ChallengeId, OrderId, TermsPageId};
+pub use organisation::{ListQuery, OrganisationResource};
+
+use crate::names::{AccountId, AuthorizationId, CertificateId, ChallengeId, OrderId, OrganisationId, TermsPageId};
 
 /// Longest name of a page and longest cursor that is worth a look.
 const NAME_LIMIT: usize = 64;
+/// Longest query of a list that is worth a look.
+const QUERY_LIMIT: usize = 512;
 
 /// A resource of the ACME listener.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,6 +49,8 @@ pub enum Route {
     AlternateChain(CertificateId, u16),
     /// When to renew a certificate (RFC 9773 §4). The name is checked later, since a malformed one has its own answer.
     RenewalInfo(String),
+    /// An organisation, or something that belongs to it.
+    OfOrganisation(OrganisationId, OrganisationResource),
     /// The terms of service.
     Terms,
     /// The page on which an account's holder agrees to changed terms (RFC 8555 §7.3.3).
@@ -84,6 +92,10 @@ pub struct Cursor(String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PageName(String);
 
+/// A query that can stand in a URL as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct QueryText(String);
+
 const READ: &[&str] = &["GET", "HEAD"];
 const POST: &[&str] = &["POST"];
 const READ_AND_POST: &[&str] = &["GET", "HEAD", "POST"];
@@ -94,7 +106,7 @@ impl Route {
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         match segments.as_slice() {
             ["directory"] => Some(Route::Directory(Door::Server)),
-            ["organisation", rest @ ..] => Route::below_organisation(rest),
+            ["organisation", rest @ ..] => Route::below_organisation(rest, query),
             ["acme", rest @ ..] => Route::below_acme(rest, query),
             ["terms"] => Some(Route::Terms),
             ["terms", id] => Some(Route::TermsPage(id.parse().ok()?)),
@@ -104,13 +116,13 @@ impl Route {
         }
     }
 
-    fn below_organisation(segments: &[&str]) -> Option<Self> {
+    fn below_organisation(segments: &[&str], query: Option<&str>) -> Option<Self> {
         match segments {
             ["directory"] => Some(Route::Directory(Door::Organisation)),
             ["new-account"] => Some(Route::NewAccount(Door::Organisation)),
             ["new-order"] => Some(Route::NewOrder(Door::Organisation)),
             ["new-authz"] => Some(Route::NewAuthorization(Door::Organisation)),
-            _ => None,
+            _ => OrganisationResource::parse(segments, query).map(|(id, part)| Route::OfOrganisation(id, part)),
         }
     }
 
@@ -156,6 +168,7 @@ impl Route {
             Route::Certificate(id) => format!("/acme/certificate/{id}"),
             Route::AlternateChain(id, chain) => format!("/acme/certificate/{id}/{chain}"),
             Route::RenewalInfo(name) => format!("/acme/renewal-info/{name}"),
+            Route::OfOrganisation(id, resource) => format!("/organisation/{id}{}", resource.path()),
             Route::Terms => "/terms".to_owned(),
             Route::TermsPage(id) => format!("/terms/{id}"),
             Route::ErrorPage(name) => format!("/errors/{name}"),
@@ -190,7 +203,8 @@ impl Route {
             | Route::Authorization(_)
             | Route::Challenge(_)
             | Route::Certificate(_)
-            | Route::AlternateChain(..) => (POST, Proof::Kid),
+            | Route::AlternateChain(..)
+            | Route::OfOrganisation(..) => (POST, Proof::Kid),
             // RFC 9773 §4.1: renewal information is read by an unauthenticated GET.
             Route::RenewalInfo(_) => (READ, Proof::None),
             Route::Terms | Route::ErrorPage(_) | Route::ExplanationPage(_) => (READ, Proof::None),
@@ -206,6 +220,7 @@ impl Route {
             | Route::NewAccount(door)
             | Route::NewOrder(door)
             | Route::NewAuthorization(door) => *door,
+            Route::OfOrganisation(..) => Door::Organisation,
             Route::NewNonce
             | Route::RevokeCertificate
             | Route::KeyChange
@@ -271,6 +286,17 @@ impl PageName {
     }
 }
 
+impl QueryText {
+    fn parse(text: &str) -> Option<Self> {
+        let sound = |b: u8| b.is_ascii_alphanumeric() || b"-._~%:=&*,+".contains(&b);
+        ((1..=QUERY_LIMIT).contains(&text.len()) && text.bytes().all(sound)).then(|| QueryText(text.to_owned()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 fn named(text: &str, sound: impl Fn(u8) -> bool) -> Option<String> {
     ((1..=NAME_LIMIT).contains(&text.len()) && text.bytes().all(sound)).then(|| text.to_owned())
 }
@@ -296,11 +322,14 @@ impl fmt::Display for PageName {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::names::InvitationId;
     use crate::time::Timestamp;
 
     pub(in crate::acme) fn examples() -> Vec<Route> {
         let now = Timestamp::from_seconds(1_795_000_000);
         let (account, order, certificate) = (AccountId::mint(now), OrderId::mint(now), CertificateId::mint(now));
+        let organisation = OrganisationId::mint(now);
+        let next = ListQuery::default().from(&Cursor::parse("next").unwrap());
         let name = |text| PageName::parse(text).unwrap();
         let mut routes = vec![
             Route::NewNonce,
@@ -317,6 +346,18 @@ pub(super) mod tests {
             Route::AlternateChain(certificate, 1),
             Route::RenewalInfo("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE".into()),
             Route::Terms,
+            Route::OfOrganisation(organisation, OrganisationResource::Organisation),
+            Route::OfOrganisation(organisation, OrganisationResource::Members(ListQuery::default())),
+            Route::OfOrganisation(organisation, OrganisationResource::Members(next.clone())),
+            Route::OfOrganisation(organisation, OrganisationResource::Member(account)),
+            Route::OfOrganisation(organisation, OrganisationResource::Invitations(next.clone())),
+            Route::OfOrganisation(organisation, OrganisationResource::Invitation(InvitationId::mint(now))),
+            Route::OfOrganisation(organisation, OrganisationResource::Orders(next.clone())),
+            Route::OfOrganisation(organisation, OrganisationResource::Certificates(next.clone())),
+            Route::OfOrganisation(organisation, OrganisationResource::Certificate(certificate)),
+            Route::OfOrganisation(organisation, OrganisationResource::Revocations(next.clone())),
+            Route::OfOrganisation(organisation, OrganisationResource::Revocation(certificate)),
+            Route::OfOrganisation(organisation, OrganisationResource::Events(next)),
             Route::TermsPage(TermsPageId::mint(now)),
             Route::ErrorPage(name("unitEnded")),
             Route::ExplanationPage(name("replacement")),
@@ -374,6 +415,11 @@ pub(super) mod tests {
             "/acme/account/AAAAAAAAAAAAAAAAAAAAAA/orders?cursor=a&cursor=b",
             "/acme/account/AAAAAAAAAAAAAAAAAAAAAA/orders?page=1",
             "/organisation/key-change",
+            "/organisation/AAAAAAAAAAAAAAAAAAAAAA/",
+            "/organisation/AAAAAAAAAAAAAAAAAAAAAB",
+            "/organisation/AAAAAAAAAAAAAAAAAAAAAA/members?",
+            "/organisation/AAAAAAAAAAAAAAAAAAAAAA/members/x",
+            "/organisation/AAAAAAAAAAAAAAAAAAAAAA/secrets",
             "/errors/",
             "/errors/a.b",
         ] {

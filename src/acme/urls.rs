@@ -2,8 +2,8 @@
 
 use super::messages::{Directory, DirectoryMeta};
 use super::renewal::RenewalId;
-use super::route::{Cursor, Door, Route};
-use crate::names::{AccountId, AuthorizationId, CertificateId, ChallengeId, NameError, OrderId};
+use super::route::{Cursor, Door, OrganisationResource, Route};
+use crate::names::{AccountId, AuthorizationId, CertificateId, ChallengeId, NameError, OrderId, OrganisationId};
 
 /// The base URL of the ACME listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +103,11 @@ impl Urls {
         self.of(&Route::RenewalInfo(id.to_string()))
     }
 
+    /// The URL of a resource of an organisation.
+    pub fn of_organisation(&self, id: OrganisationId, resource: OrganisationResource) -> String {
+        self.of(&Route::OfOrganisation(id, resource))
+    }
+
     /// The directory's content.
     pub fn directory_object(&self, door: Door, meta: DirectoryMeta) -> Directory {
         let renewal_info = self.of(&Route::RenewalInfo(String::new()));
@@ -140,7 +145,7 @@ mod tests {
                 url.replace("localhost", "LOCALHOST"),
                 url.replace(":14000", ""),
                 format!("{url}/"),
-                format!("{url}?x=1"),
+                format!("{url}?"),
                 format!(" {url}"),
             ] {
                 assert!(urls().route(&other).is_none() || other.contains("renewal-info"), "{other}");

@@ -1,6 +1,7 @@
 //! Accounts (RFC 8555 §7.3): creation with an external account binding, look-up, update, key change, deactivation.
 
 use super::authorizations::restart;
+use super::organisation::LastAdministrator;
 use super::verification::new_administrator;
 use super::{Attempt, Authority, Result, committed_fault};
 use crate::acme::external_account::ExternalAccountBinding;
@@ -47,6 +48,8 @@ pub enum AccountOutcome {
 /// An invitation whose key signed a binding.
 struct Invited {
     invitation: Read<Invitation>,
+    /// The administrator that made it, unless an officer did.
+    inviter: Option<Read<Membership>>,
     binding: ExternalBinding,
 }
 
@@ -132,13 +135,18 @@ impl Authority {
             }
             None => None,
         };
+        // An invitation ends with the administrator who made it.
+        let inviter = match &found {
+            Some(invitation) => self.inviter(invitation).await?,
+            None => Ok(None),
+        };
         let key = found.as_ref().and_then(|invitation| self.invitation_keys.mac_key(invitation));
         let decoy = self.invitation_keys.decoy(&kid);
         let verified = binding.verify(&key.as_ref().unwrap_or(&decoy)[..]);
-        match (found, key, verified) {
-            (Some(invitation), Some(_), Ok(verified)) if invitation.is_open(now) => {
+        match (found, inviter, key, verified) {
+            (Some(invitation), Ok(inviter), Some(_), Ok(verified)) if invitation.is_open(now) => {
                 let binding = ExternalBinding { invitation: invitation.id, jws: verified.original().clone() };
-                Ok(Invited { invitation, binding })
+                Ok(Invited { invitation, inviter, binding })
             }
             _ => Err(Refusal::BindingRefused.into()),
         }
@@ -157,6 +165,7 @@ impl Authority {
         let mut changes = vec![Change::insert(&account), Change::add(Counter::Accounts, 1), Change::Audit(created)];
         if let Some(invited) = &invited {
             changes.extend(joined(&account, &invited.invitation, now));
+            changes.extend(invited.inviter.as_ref().map(Read::expect));
         }
         match self.store.commit(changes).await {
             Ok(()) => Ok(AccountOutcome::Created(account)),
@@ -206,26 +215,10 @@ impl Authority {
         let mut changes = vec![account.replace(&account.deactivated(now)), Change::Audit(event)];
         // Its membership ends with it; when it was the last administrator, the organisation is orphaned.
         let membership = self.store.get::<Membership>(&id).await?;
-        let ends = |m: &Read<Membership>| !matches!(m.state, MembershipState::Removed { .. });
-        if let Some(membership) = membership.filter(ends) {
-            changes.push(membership.replace(&membership.removed("the account was deactivated", now)));
-            let ended = Event::done(now, Actor::Account(id), Act::MembershipEnded)
-                .on("account", id)
-                .on("organisation", membership.organisation);
-            changes.push(Change::Audit(ended));
-            let organisation = membership.organisation;
-            let told = |kind| OrganisationEvent::new(organisation, kind, Actor::Account(id), now);
-            let left = told(EventKind::MemberRemoved).about(EventSubject::Account(id));
-            changes.push(Change::insert(&left.with("reason", "the account was deactivated")));
-            if membership.is_administrator() {
-                // RFC 8555 §7.3.6 must succeed, so the last administrator can go. That it is the last one is expected by the
-                // bounds of the count, so that two who go at once are told of, too.
-                let last = self.store.count(Counter::Administrators(organisation)).await? <= 1;
-                let (floor, ceiling) = if last { (0, 0) } else { (1, i64::MAX) };
-                let counter = Counter::Administrators(organisation);
-                changes.push(Change::Add { counter, by: -1, floor, ceiling });
-                changes.extend(last.then(|| Change::insert(&told(EventKind::OrganisationOrphaned))));
-            }
+        if let Some(membership) = membership.filter(|m| !matches!(m.state, MembershipState::Removed { .. })) {
+            // RFC 8555 §7.3.6 must succeed, so the last administrator can go.
+            let (actor, reason) = (Actor::Account(id), "the account was deactivated");
+            changes.extend(self.membership_ended(&membership, &actor, reason, LastAdministrator::MayGo, now).await?);
         }
         Ok(changes)
     }

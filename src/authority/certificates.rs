@@ -2,7 +2,7 @@
 
 use super::{Authority, Fault, Result};
 use crate::acme::renewal::RenewalId;
-use crate::model::{Account, Certificate, CertificateDer, Refusal, Stage};
+use crate::model::{Account, Certificate, CertificateDer, Deed, Refusal, Stage};
 use crate::names::{CertificateId, IssuerName, SerialNumber};
 use crate::store::Read;
 use crate::store::index::{self, Index};
@@ -11,9 +11,13 @@ impl Authority {
     /// A certificate of the account and its DER. One that is only prepared does not exist yet.
     pub async fn certificate(&self, account: &Read<Account>, id: CertificateId) -> Result<(Certificate, Vec<u8>)> {
         let certificate = self.store.get::<Certificate>(&id).await?;
-        let certificate = certificate
-            .filter(|found| found.account == account.id && matches!(found.stage, Stage::Issued { .. }))
-            .ok_or(Refusal::NotFound)?;
+        let certificate =
+            certificate.filter(|found| matches!(found.stage, Stage::Issued { .. })).ok_or(Refusal::NotFound)?;
+        // A certificate is no secret from those who look after all of its organisation's.
+        let own = certificate.account == account.id;
+        if !own && !self.oversees(account, certificate.organisation, Deed::SeeCertificates).await? {
+            return Err(Refusal::NotFound.into());
+        }
         Ok((certificate.record, self.certificate_der(id).await?))
     }
 

@@ -9,6 +9,7 @@ mod facts;
 mod invitation_keys;
 pub mod officers;
 mod orders;
+pub mod organisation;
 mod renewal;
 mod revocations;
 mod terms;

@@ -12,8 +12,8 @@ use crate::model::issuance::{self, AuthorizedOrder, IssuanceFacts, KeyFacts, Mat
 use crate::model::policy::{self, product_fits, subject};
 use crate::model::profile::{Ends, Reuse};
 use crate::model::{
-    Account, Authorization, BlockedKey, Certificate, Failure, Limits, Order, Organisation, Origin, Profile, Progress,
-    Refusal, TermsPage,
+    Account, Authorization, BlockedKey, Certificate, Deed, Failure, Limits, Order, Organisation, Origin, Profile,
+    Progress, Refusal, TermsPage,
 };
 use crate::names::{AuthorizationId, OrderId, UnitOid};
 use crate::store::index::{self, Index};
@@ -76,7 +76,7 @@ impl Authority {
     ) -> Result<Attempt<OrderView>> {
         let facts = self.facts(account).await?;
         let limits = facts.standing().limits(now)?;
-        self.terms_are_current(account, now).await?;
+        self.terms_are_current(account, facts.organisation.as_deref(), now).await?;
         let identifiers = self.ordered_identifiers(&request.identifiers, request.door)?;
         let profile_name = limits.profile(request.profile.as_deref())?;
         let profile = self.profile(&profile_name).ok_or_else(|| Refusal::ProfileNotAllowed {
@@ -223,10 +223,18 @@ impl Authority {
         Ok(None)
     }
 
-    /// An order of the account, with its status.
+    /// An order of the account, or one that it oversees for its organisation, with its status.
     pub async fn order(&self, account: &Read<Account>, id: OrderId, now: Timestamp) -> Result<OrderView> {
-        let order = self.own_order(account, id).await?;
-        self.view(account, order.record, now).await
+        let order = self.store.get::<Order>(&id).await?.ok_or(Refusal::NotFound)?;
+        if order.account == account.id {
+            return self.view(account, order.record, now).await;
+        }
+        // Those who look after all of the organisation's orders see them as their own accounts do.
+        if !self.oversees(account, order.organisation, Deed::SeeOrders).await? {
+            return Err(Refusal::NotFound.into());
+        }
+        let owner = self.account(order.account).await?.ok_or(Refusal::NotFound)?;
+        self.view(&owner, order.record, now).await
     }
 
     /// A page of the account's orders that are not invalid, oldest first, and where the next page begins.
@@ -327,7 +335,7 @@ impl Authority {
         Ok(order.filter(|order| order.account == account.id).ok_or(Refusal::NotFound)?)
     }
 
-    async fn view(&self, account: &Read<Account>, order: Order, now: Timestamp) -> Result<OrderView> {
+    pub(super) async fn view(&self, account: &Read<Account>, order: Order, now: Timestamp) -> Result<OrderView> {
         if let Progress::Failed { failure, .. } = &order.progress {
             let failure = Some(failure.clone());
             return Ok(OrderView { order, status: OrderStatus::Invalid, failure });
@@ -370,9 +378,16 @@ impl Authority {
     }
 
     // RFC 8555 §7.3.3: an account that agreed to other terms is sent to a page, when the operator has set a date.
-    async fn terms_are_current(&self, account: &Read<Account>, now: Timestamp) -> Result<()> {
+    // An administrator may have agreed for all accounts of the organisation.
+    async fn terms_are_current(
+        &self,
+        account: &Read<Account>,
+        organisation: Option<&Organisation>,
+        now: Timestamp,
+    ) -> Result<()> {
         let Some(terms) = &self.settings.terms else { return Ok(()) };
-        let agreed = account.terms.as_ref().is_some_and(|agreed| agreed.version == terms.version);
+        let agreements = account.terms.iter().chain(organisation.and_then(|organisation| organisation.terms.as_ref()));
+        let agreed = agreements.into_iter().any(|agreed| agreed.version == terms.version);
         if agreed || terms.required_from.is_none_or(|from| now < from) {
             return Ok(());
         }

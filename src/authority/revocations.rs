@@ -4,7 +4,10 @@ use super::{Attempt, Authority, Result};
 use crate::acme::status::AuthorizationStatus;
 use crate::model::audit::{Act, Actor, Event};
 use crate::model::profile::Reuse;
-use crate::model::{Account, BlockedKey, Certificate, MembershipState, Refusal, Revocation, Role, Stage};
+use crate::model::{
+    Account, BlockedKey, Certificate, EventKind, EventSubject, MembershipState, OrganisationEvent, Refusal, Revocation,
+    Role, Stage,
+};
 use crate::names::{RevocationReason, base64url};
 use crate::public_key::PublicKey;
 use crate::store::{Change, Counter, Read};
@@ -57,17 +60,41 @@ impl Authority {
             Revoker::Account(account) if self.may_revoke(account, &certificate, now).await? => false,
             Revoker::Account(_) => return Err(Refusal::CertificateUnknown.into()),
         };
-        let revocation = Revocation { at: now, reason, invalid_since: None, by: revoker.actor(), published: None };
-        let first = certificate.revocation.is_none();
-        let revoked = certificate.revoke(revocation, by_key, now)?;
-        let mut changes = vec![certificate.replace(&revoked), Change::Audit(event(&revoked, revoker, reason, now))];
-        if first {
-            changes.push(Change::add(Counter::Revoked, 1));
-        }
+        let by = revoker.actor();
+        let revocation = Revocation { at: now, reason, invalid_since: None, by, comment: None, published: None };
+        let mut changes = self.revocation_changes(&certificate, revocation, by_key, now)?;
         if by_key && reason == Some(RevocationReason::KeyCompromise) {
             changes.extend(self.block_key(&certificate, now).await?);
         }
         self.commit(changes, ()).await
+    }
+
+    /// The changes that revoke a certificate; `by_key` says that the holder of its key asks.
+    pub(super) fn revocation_changes(
+        &self,
+        certificate: &Read<Certificate>,
+        revocation: Revocation,
+        by_key: bool,
+        now: Timestamp,
+    ) -> Result<Vec<Change>> {
+        let (by, reason) = (revocation.by.clone(), revocation.reason.map_or(0, RevocationReason::code));
+        let first = certificate.revocation.is_none();
+        let revoked = certificate.revoke(revocation, by_key, now)?;
+        let audit = Event::done(now, by.clone(), Act::CertificateRevoked)
+            .on("certificate", certificate.id)
+            .on("organisation", certificate.organisation)
+            .with("issuer", &certificate.issuer)
+            .with("serial", &certificate.serial)
+            .with("reason", reason);
+        let event = OrganisationEvent::new(certificate.organisation, EventKind::CertificateRevoked, by, now)
+            .about(EventSubject::Certificate(certificate.id))
+            .with("serial", &certificate.serial)
+            .with("reason", reason);
+        let mut changes = vec![certificate.replace(&revoked), Change::Audit(audit), Change::insert(&event)];
+        if first {
+            changes.push(Change::add(Counter::Revoked, 1));
+        }
+        Ok(changes)
     }
 
     /// The issued certificate that is equal, octet by octet, to what was sent.
@@ -117,20 +144,12 @@ impl Authority {
     }
 }
 
-fn offered_reason(code: Option<u8>) -> Result<Option<RevocationReason>> {
+/// A reason code that a subscriber may give.
+pub(super) fn offered_reason(code: Option<u8>) -> Result<Option<RevocationReason>> {
     let code = code.unwrap_or(0);
     let refused = || Refusal::BadRevocationReason { reason: code.to_string() };
     if !OFFERED.contains(&code) {
         return Err(refused().into());
     }
     Ok(RevocationReason::from_code(code).map_err(|_| refused())?)
-}
-
-fn event(certificate: &Certificate, revoker: &Revoker, reason: Option<RevocationReason>, now: Timestamp) -> Event {
-    Event::done(now, revoker.actor(), Act::CertificateRevoked)
-        .on("certificate", certificate.id)
-        .on("organisation", certificate.organisation)
-        .with("issuer", &certificate.issuer)
-        .with("serial", &certificate.serial)
-        .with("reason", reason.map_or(0, RevocationReason::code))
 }

@@ -217,6 +217,7 @@ impl Authority {
             verification: Some(proved.verification.clone()),
             suspended: None,
             orders_void: None,
+            terms: None,
             created: now,
         }
     }

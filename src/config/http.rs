@@ -167,6 +167,8 @@ pub struct RateLimits {
     pub new_authorizations_per_account: Rate,
     /// Challenge answers of one account.
     pub challenge_answers_per_account: Rate,
+    /// Changes that one account makes to its organisation, its members and invitations, and revocations.
+    pub organisation_changes_per_account: Rate,
 }
 
 /// So many at once; used ones come back evenly within `per`.
@@ -194,6 +196,7 @@ impl Default for RateLimits {
             new_orders_per_organisation: rate(5_000, HOUR),
             new_authorizations_per_account: rate(1_000, HOUR),
             challenge_answers_per_account: rate(2_000, HOUR),
+            organisation_changes_per_account: rate(2_000, HOUR),
         }
     }
 }
@@ -213,6 +216,7 @@ impl RateLimits {
             ("new_orders_per_organisation", self.new_orders_per_organisation),
             ("new_authorizations_per_account", self.new_authorizations_per_account),
             ("challenge_answers_per_account", self.challenge_answers_per_account),
+            ("organisation_changes_per_account", self.organisation_changes_per_account),
         ];
         let mut faults: Vec<_> = rates
             .iter()

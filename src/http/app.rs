@@ -69,6 +69,8 @@ pub struct App {
     pub(super) register: RegisterSettings,
     pub(super) status: Status,
     pub(super) directory: PathBuf,
+    /// The public listener's base URL, as it stands in certificates, without a final slash.
+    pub(super) public_url: String,
     /// The path of the public listener's base URL, without a final slash; usually empty.
     pub(super) public_path: String,
     pub(super) limiter: Limiter,
@@ -107,6 +109,7 @@ impl App {
                 .unwrap_or_default()
                 .trim_end_matches('/')
                 .to_owned(),
+            public_url: public_url.trim_end_matches('/').to_owned(),
             directories,
             authority,
             clock,

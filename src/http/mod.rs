@@ -13,6 +13,7 @@ mod framing;
 mod limits;
 mod nonces;
 mod officers;
+mod organisation;
 mod pipeline;
 mod problem_table;
 mod public;

@@ -2,7 +2,7 @@
 //! has, and the header fields that go with some. No arm is a wildcard, so a new refusal has to be given its place.
 
 use super::texts::Language;
-use crate::acme::problem::{Problem, ProblemKind, Subproblem};
+use crate::acme::problem::{OwnKind, Problem, ProblemKind, Subproblem};
 use crate::acme::route::{PageName, Route};
 use crate::acme::urls::Urls;
 use crate::model::refusal::IdentifierFault;
@@ -43,8 +43,11 @@ fn kind(refusal: &Refusal) -> (ProblemKind, u16) {
         | Refusal::ProofAwaited
         | Refusal::AdministratorNeeded
         | Refusal::OrderVoid { .. }
+        | Refusal::RoleNeeded { .. }
         // RFC 8555 §7.6: unknown certificates and others' certificates look alike.
         | Refusal::CertificateUnknown => (P::Unauthorized, 403),
+        // These have a type of our own.
+        Refusal::LastAdministrator | Refusal::VersionDiffers { .. } | Refusal::RepeatDiffers => (P::Malformed, 409),
         Refusal::UnitRejected { .. } | Refusal::UnitNotAllowed { .. } | Refusal::NameTooLong { .. } => {
             (P::RejectedIdentifier, 403)
         }
@@ -74,6 +77,13 @@ fn kind(refusal: &Refusal) -> (ProblemKind, u16) {
     }
 }
 
+/// The error type of our own that a refusal has, if it has one. Only the resources of organisations know such refusals.
+fn own_kind(refusal: &Refusal) -> Option<OwnKind> {
+    let conflicts = matches!(refusal, Refusal::VersionDiffers { .. } | Refusal::RepeatDiffers);
+    let last = matches!(refusal, Refusal::LastAdministrator);
+    last.then_some(OwnKind::LastAdministrator).or(conflicts.then_some(OwnKind::Conflict))
+}
+
 /// A refusal as a problem document.
 pub(super) fn problem(refusal: &Refusal, urls: &Urls, language: Language) -> Problem {
     let (kind, status) = kind(refusal);
@@ -87,6 +97,12 @@ pub(super) fn problem(refusal: &Refusal, urls: &Urls, language: Language) -> Pro
                 Subproblem { kind: part_kind(*fault), detail: detail.to_owned(), identifier: Some(identifier.clone()) }
             })
             .collect();
+    }
+    if let Some(own) = own_kind(refusal)
+        && let Some(name) = PageName::parse(own.name())
+    {
+        let page = urls.of(&Route::ErrorPage(name));
+        problem = Problem::of_our_own(own, page, problem.detail);
     }
     if let Refusal::TermsChanged { instance, .. } = refusal {
         problem.instance = Some(instance.clone());
@@ -200,6 +216,18 @@ mod tests {
         assert!(problem.detail.contains(&format!("https://ca.example.fi/terms/{id}")));
         let fields = fields(&refusal, &urls());
         assert_eq!(fields, [("link", "<https://ca.example.fi/t>;rel=\"terms-of-service\"".to_owned())]);
+    }
+
+    #[test]
+    fn a_type_of_our_own_names_its_page_and_not_the_registered_namespace() {
+        for (refusal, page) in [
+            (Refusal::LastAdministrator, "https://ca.example.fi/errors/lastAdministrator"),
+            (Refusal::VersionDiffers { version: 7 }, "https://ca.example.fi/errors/conflict"),
+            (Refusal::RepeatDiffers, "https://ca.example.fi/errors/conflict"),
+        ] {
+            let problem = rendered(&refusal);
+            assert_eq!((problem.own.as_deref(), problem.status), (Some(page), 409));
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub enum Attempt {
     NewAuthorization(AccountId),
     /// A challenge answer by an account.
     ChallengeAnswer(AccountId),
+    /// A change of something that belongs to an organisation, by an account.
+    OrganisationChange(AccountId),
 }
 
 /// Counts attempts.
@@ -42,6 +44,7 @@ struct Limits {
     organisation_orders: Limit,
     new_authorizations: Limit,
     challenge_answers: Limit,
+    organisation_changes: Limit,
 }
 
 impl Limiter {
@@ -78,6 +81,7 @@ impl Limits {
             organisation_orders: limit(limits.new_orders_per_organisation)?,
             new_authorizations: limit(limits.new_authorizations_per_account)?,
             challenge_answers: limit(limits.challenge_answers_per_account)?,
+            organisation_changes: limit(limits.organisation_changes_per_account)?,
         })
     }
 
@@ -89,6 +93,7 @@ impl Limits {
             Attempt::OrganisationOrder(_) => (&self.organisation_orders, "new orders per organisation"),
             Attempt::NewAuthorization(_) => (&self.new_authorizations, "new authorizations per account"),
             Attempt::ChallengeAnswer(_) => (&self.challenge_answers, "challenge answers per account"),
+            Attempt::OrganisationChange(_) => (&self.organisation_changes, "changes of an organisation per account"),
         }
     }
 }
@@ -102,7 +107,8 @@ impl Attempt {
             Attempt::NewOrder(_)
             | Attempt::OrganisationOrder(_)
             | Attempt::NewAuthorization(_)
-            | Attempt::ChallengeAnswer(_) => self,
+            | Attempt::ChallengeAnswer(_)
+            | Attempt::OrganisationChange(_) => self,
         }
     }
 }

@@ -94,6 +94,9 @@ pub struct Revocation {
     pub invalid_since: Option<Timestamp>,
     /// Who revoked it.
     pub by: Actor,
+    /// What its organisation noted beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// The CRL number that first listed it; done means published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<u64>,
@@ -183,7 +186,14 @@ impl Certificate {
             None => Ok(Certificate { revocation: Some(revocation), ..self.clone() }),
             Some(old) if by_key_holder && raises && old.reason != Some(RevocationReason::KeyCompromise) => {
                 // The date stays: the certificate was revoked then, and only the reason is worse than was known.
-                Ok(Certificate { revocation: Some(Revocation { at: old.at, ..revocation }), ..self.clone() })
+                Ok(Certificate {
+                    revocation: Some(Revocation {
+                        at: old.at,
+                        comment: revocation.comment.clone().or_else(|| old.comment.clone()),
+                        ..revocation
+                    }),
+                    ..self.clone()
+                })
             }
             Some(_) => Err(Refusal::AlreadyRevoked),
         }

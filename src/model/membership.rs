@@ -3,31 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Approval, Verification, Void};
-use crate::names::{AccountId, InvitationId, OrganisationId};
+use crate::names::{AccountId, InvitationId, OrganisationId, Role};
 use crate::time::Timestamp;
-
-/// What a member may do; the words of the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// Orders, invites, sees and revokes everything of the organisation.
-    Administrator,
-    /// Orders, and sees and revokes its own.
-    TechnicalContact,
-    /// Sees; orders nothing.
-    Auditor,
-}
-
-impl Role {
-    /// The word of the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Role::Administrator => "administrator",
-            Role::TechnicalContact => "technical-contact",
-            Role::Auditor => "auditor",
-        }
-    }
-}
 
 /// An account's membership. Its key is the account's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

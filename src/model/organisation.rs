@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
+use super::{Refusal, TermsAgreement};
 use crate::names::{AccountId, AuthorizationId, BusinessId, OrganisationId, ProfileName, Zone};
 use crate::time::Timestamp;
 
@@ -28,6 +28,9 @@ pub struct Organisation {
     /// Open orders older than this are void.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_void: Option<Void>,
+    /// The terms of service to which an administrator agreed for all its accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<TermsAgreement>,
     /// When it was added.
     pub created: Timestamp,
 }
@@ -196,6 +199,7 @@ mod tests {
             verification: Some(Verification::by_officer(NOW, NOW.plus(100))),
             suspended: None,
             orders_void: None,
+            terms: None,
             created: NOW,
         }
     }

@@ -1,6 +1,9 @@
 //! Who may order what: the account's limits, the names within them, and the subject that the register gives.
 
-use super::{Account, Invitation, Membership, MembershipState, Organisation, Profile, Refusal, Role, UnitRow, Void};
+use super::deed::reach;
+use super::{
+    Account, Deed, Invitation, Membership, MembershipState, Organisation, Profile, Reach, Refusal, UnitRow, Void,
+};
 use crate::acme::identifier::{Identifier, Identifiers};
 use crate::names::{BusinessId, OrganisationIdentifier, ProfileName, UnitOid, Zone};
 use crate::time::Timestamp;
@@ -40,7 +43,7 @@ impl Standing<'_> {
     pub fn limits(&self, now: Timestamp) -> Result<Limits, Refusal> {
         let membership = self.member()?;
         let organisation = self.organisation.ok_or(Refusal::NotAMember)?;
-        if membership.role == Role::Auditor {
+        if reach(membership.role, Deed::Order) == Reach::Nothing {
             return Err(Refusal::AuditorsOrderNothing);
         }
         organisation.standing(now)?;
@@ -51,14 +54,7 @@ impl Standing<'_> {
     pub fn member(&self) -> Result<&Membership, Refusal> {
         self.account.standing()?;
         let membership = self.membership.ok_or(Refusal::NotAMember)?;
-        match &membership.state {
-            MembershipState::Member => {}
-            MembershipState::Pending { .. } => return Err(Refusal::MembershipPending),
-            MembershipState::Removed { reason, .. } => return Err(Refusal::MembershipEnded { reason: reason.clone() }),
-        }
-        if let Some(void) = self.invitation.and_then(|invitation| invitation.revoked.as_ref()) {
-            return Err(Refusal::MembershipEnded { reason: void.reason.clone() });
-        }
+        in_force(membership, self.invitation)?;
         Ok(membership)
     }
 
@@ -71,7 +67,21 @@ impl Standing<'_> {
     }
 }
 
-fn limits(organisation: &Organisation, invitation: Option<&Invitation>) -> Limits {
+/// Nothing, if a membership is in force: neither waiting nor ended, and its invitation not revoked.
+pub fn in_force(membership: &Membership, invitation: Option<&Invitation>) -> Result<(), Refusal> {
+    match &membership.state {
+        MembershipState::Member => {}
+        MembershipState::Pending { .. } => return Err(Refusal::MembershipPending),
+        MembershipState::Removed { reason, .. } => return Err(Refusal::MembershipEnded { reason: reason.clone() }),
+    }
+    match invitation.and_then(|invitation| invitation.revoked.as_ref()) {
+        Some(void) => Err(Refusal::MembershipEnded { reason: void.reason.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// The limits of an organisation's account that came by `invitation`, or of the organisation itself.
+pub fn limits(organisation: &Organisation, invitation: Option<&Invitation>) -> Limits {
     let Some(invitation) = invitation else {
         return Limits {
             profiles: organisation.profiles.clone(),
@@ -109,6 +119,19 @@ impl Limits {
                 }
             }),
         }
+    }
+
+    /// Whether every name of `zone` lies within the zones.
+    pub fn contain(&self, zone: &Zone) -> bool {
+        self.zones.iter().all(|zones| zones.iter().any(|outer| outer.contains(zone)))
+    }
+
+    /// The zones that lie within every list: what may be given at most.
+    pub fn common_zones(&self) -> Vec<Zone> {
+        let mut common: Vec<_> = self.zones.iter().flatten().filter(|zone| self.contain(zone)).cloned().collect();
+        common.sort();
+        common.dedup();
+        common
     }
 
     /// Nothing, if every dns name lies within the zones.
@@ -230,7 +253,7 @@ fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::{AccountStanding, Awaited, Language, Verification};
+    use crate::model::{AccountStanding, Awaited, Language, Role, Verification};
     use crate::names::{AccountId, InvitationId, OrganisationId};
 
     pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
@@ -262,6 +285,7 @@ pub(crate) mod tests {
             verification: Some(Verification::by_officer(NOW, NOW.plus(1_000))),
             suspended: None,
             orders_void: None,
+            terms: None,
             created: NOW,
         }
     }
@@ -281,6 +305,8 @@ pub(crate) mod tests {
             expires: NOW.plus(100),
             created: NOW,
             created_by: "officer".into(),
+            inviter: None,
+            contact: None,
             awaits: None,
             revoked: None,
         }
@@ -366,6 +392,16 @@ pub(crate) mod tests {
         let outside = limits.admits(&names(&["www.apteekki.example.fi", "www.example.fi", "www.other.fi"]));
         let Err(Refusal::IdentifiersRejected { rejected }) = outside else { panic!("{outside:?}") };
         assert_eq!(rejected.len(), 2, "one lies outside the invitation's zones, one outside the organisation's");
+    }
+
+    #[test]
+    fn the_zones_that_may_be_given_are_the_narrower_of_each_list() {
+        let zones = |list: &[&str]| list.iter().map(|zone| zone.parse().unwrap()).collect::<Vec<Zone>>();
+        let mut limits = case().limits().unwrap();
+        limits.zones = vec![zones(&["a.fi", "c.fi"]), zones(&["x.a.fi", "b.fi", "c.fi"])];
+        assert_eq!(limits.common_zones(), zones(&["c.fi", "x.a.fi"]));
+        limits.zones = vec![vec![Zone::any()], vec![]];
+        assert_eq!(limits.common_zones(), [], "an empty list allows nothing");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::acme::identifier::Identifier;
 use crate::acme::status::{AuthorizationStatus, OrderStatus};
-use crate::names::{AccountId, OrganisationIdentifier, ProfileName, UnitOid};
+use crate::names::{AccountId, OrganisationIdentifier, ProfileName, Role, UnitOid};
 use crate::time::Timestamp;
 
 /// A refusal. A client's own mistake or lack of right, never a fault of the server.
@@ -47,6 +47,14 @@ pub enum Refusal {
     MembershipEnded { reason: String },
     /// Auditors order nothing.
     AuditorsOrderNothing,
+    /// The member's role does not suffice; these do.
+    RoleNeeded { role: Role, needed: Vec<Role> },
+    /// The organisation would be left without an administrator.
+    LastAdministrator,
+    /// What shall be changed has been changed meanwhile; this is its present version.
+    VersionDiffers { version: u64 },
+    /// Another request of the account had the same idempotency key.
+    RepeatDiffers,
     /// The organisation has not proved itself.
     OrganisationNotVerified,
     /// The organisation's verification has lapsed.
@@ -176,6 +184,10 @@ impl Refusal {
             Refusal::MembershipPending => "membership-pending",
             Refusal::MembershipEnded { .. } => "membership-ended",
             Refusal::AuditorsOrderNothing => "auditors-order-nothing",
+            Refusal::RoleNeeded { .. } => "role-needed",
+            Refusal::LastAdministrator => "last-administrator",
+            Refusal::VersionDiffers { .. } => "version-differs",
+            Refusal::RepeatDiffers => "repeat-differs",
             Refusal::OrganisationNotVerified => "organisation-not-verified",
             Refusal::OrganisationLapsed { .. } => "organisation-lapsed",
             Refusal::OrganisationSuspended { .. } => "organisation-suspended",
@@ -224,6 +236,8 @@ impl Refusal {
             | Refusal::MembershipPending
             | Refusal::MembershipEnded { .. }
             | Refusal::AuditorsOrderNothing
+            | Refusal::RoleNeeded { .. }
+            | Refusal::LastAdministrator
             | Refusal::OrganisationNotVerified
             | Refusal::OrganisationLapsed { .. }
             | Refusal::OrganisationSuspended { .. }
@@ -254,6 +268,8 @@ impl Refusal {
             | Refusal::KeyInUse { .. }
             | Refusal::Malformed { .. }
             | Refusal::NotFound
+            | Refusal::VersionDiffers { .. }
+            | Refusal::RepeatDiffers
             | Refusal::IdentifiersUnsupported { .. }
             | Refusal::IdentifierAlias { .. }
             | Refusal::MemberNotWaiting

@@ -9,6 +9,7 @@ mod oid;
 mod profile_name;
 pub mod quantity;
 mod revocation_reason;
+mod role;
 mod serial_number;
 mod zone;
 
@@ -21,6 +22,7 @@ pub use id::{
 pub use oid::UnitOid;
 pub use profile_name::{IssuerName, ProfileName};
 pub use revocation_reason::RevocationReason;
+pub use role::Role;
 pub use serial_number::SerialNumber;
 pub use zone::Zone;
 

@@ -9,6 +9,9 @@ use crate::time::Timestamp;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SerialNumber(Vec<u8>);
 
+/// The longest text that is worth being read as a decimal number: leading zeros included.
+const LONGEST_DECIMAL: usize = 64;
+
 impl SerialNumber {
     /// A new serial: 16 octets, 48 bits of milliseconds and then 80 random bits, so that keys ascend and nobody can
     /// predict one. The top bit stays clear until the year 6429.
@@ -24,6 +27,44 @@ impl SerialNumber {
             return Err(NameError::new("a serial number has at most 20 octets (RFC 5280 §4.1.2.2)"));
         }
         Ok(SerialNumber(octets.to_vec()))
+    }
+
+    /// The ways in which a person's text can be read as a serial number: hexadecimal, with or without `0x`, separators and
+    /// leading zeros; and decimal, where it has digits only.
+    ///
+    /// # Errors
+    /// If it can be read in neither way.
+    pub fn readings(text: &str) -> Result<Vec<Self>, NameError> {
+        let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+        let mut readings: Vec<Self> = hexadecimal.unwrap_or(text).parse().into_iter().collect();
+        if hexadecimal.is_none() {
+            readings.extend(Self::from_decimal(text).filter(|decimal| !readings.contains(decimal)));
+        }
+        if readings.is_empty() {
+            let why = "a serial number is written in hexadecimal (0198A3F0…) or in decimal, and has at most 20 octets";
+            return Err(NameError::new(why));
+        }
+        Ok(readings)
+    }
+
+    /// The serial with these decimal digits.
+    fn from_decimal(text: &str) -> Option<Self> {
+        if !(1..=LONGEST_DECIMAL).contains(&text.len()) {
+            return None;
+        }
+        let mut octets = [0u8; 24];
+        for digit in text.bytes() {
+            let mut carry = u16::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?);
+            for octet in octets.iter_mut().rev() {
+                let value = u16::from(*octet) * 10 + carry;
+                *octet = value as u8;
+                carry = value >> 8;
+            }
+            if carry != 0 {
+                return None;
+            }
+        }
+        Self::from_bytes(&octets).ok()
     }
 
     /// The unsigned octets without leading zeros.
@@ -115,6 +156,31 @@ mod tests {
         let serial: SerialNumber = "00:0A 1b".parse().unwrap();
         assert_eq!(serial.to_string(), "0A1B");
         assert_eq!(serial, "A1B".parse().unwrap());
+    }
+
+    #[test]
+    fn a_serial_number_is_read_in_hexadecimal_and_in_decimal() {
+        let readings = |text: &str| {
+            SerialNumber::readings(text).map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(readings("00:0a 1B"), Ok(vec!["0A1B".to_owned()]));
+        assert_eq!(readings("0x10"), Ok(vec!["10".to_owned()]));
+        assert_eq!(readings("0256"), Ok(vec!["0256".to_owned(), "0100".to_owned()]));
+        assert_eq!(readings("7"), Ok(vec!["07".to_owned()]), "both readings are the same");
+        let greatest = "730750818665451459101842416358141509827966271487";
+        assert_eq!(readings(greatest).unwrap().last().unwrap(), &format!("7F{}", "FF".repeat(19)));
+        for bad in ["", "0", "00", "-1", "1.5", "xyz", "0x", &"9".repeat(65)] {
+            assert!(readings(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_serial_number_is_found_by_its_decimal_form(number in 1u128..) {
+            let readings = SerialNumber::readings(&number.to_string()).unwrap();
+            let expected = SerialNumber::from_bytes(&number.to_be_bytes()).unwrap();
+            proptest::prop_assert!(readings.contains(&expected));
+        }
     }
 
     #[test]

@@ -10,13 +10,14 @@ use crate::model::audit::AuditEntry;
 use crate::model::{
     Account, Authorization, BlockedKey, Certificate, CertificateDer, ChallengeProgress, DIGEST, EvidenceDocument,
     Invitation, Mandate, Membership, MembershipState, Order, Organisation, OrganisationEvent, Progress, Publication,
-    Register, RowId, SpentProof, Stage, TermsPage, UnitRow, Verification,
+    Register, Repeat, RowId, SpentProof, Stage, TermsPage, UnitRow, Verification,
 };
 use crate::names::{
     AccountId, AuthorizationId, BusinessId, CertificateId, EventId, InvitationId, IssuerName, MandateId, OrderId,
     OrganisationId, SerialNumber, TermsPageId, UnitOid,
 };
 use crate::register::Source;
+use crate::time::Timestamp;
 
 macro_rules! indexes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
@@ -54,14 +55,20 @@ indexes! {
     MembersByInvitation = "members-by-invitation",
     /// Invitations by organisation.
     InvitationsByOrganisation = "invitations-by-organisation",
+    /// Invitations by the account that made them.
+    InvitationsByInviter = "invitations-by-inviter",
     /// Mandates by Business ID.
     MandatesByBusinessId = "mandates-by-business-id",
     /// Events by organisation.
     EventsByOrganisation = "events-by-organisation",
+    /// Requests with an idempotency key by the time until which they are remembered.
+    RepeatsByExpiry = "repeats-by-expiry",
     /// Accounts that no external binding brought and that never were members, by last change: candidates for removal.
     UnboundAccounts = "unbound-accounts",
     /// Orders by account, but for failed ones.
     OrdersByAccount = "orders-by-account",
+    /// Orders by organisation, failed ones included; behind the order's id stands its account's.
+    OrdersByOrganisation = "orders-by-organisation",
     /// Orders that the worker has to finish, by time.
     OrdersProcessing = "orders-processing",
     /// Orders by the time at which they end.
@@ -92,6 +99,12 @@ indexes! {
     CertificatesByAccount = "certificates-by-account",
     /// Certificates by organisation.
     CertificatesByOrganisation = "certificates-by-organisation",
+    /// Certificates by organisation and end of validity.
+    CertificatesByEnd = "certificates-by-end",
+    /// Certificates by organisation, unit and end of validity.
+    CertificatesByUnit = "certificates-by-unit",
+    /// Revoked certificates by organisation and time of revocation; abandoned ones are not among them.
+    RevokedByOrganisation = "revoked-by-organisation",
     /// Certificates by the hash of their public key.
     CertificatesByKey = "certificates-by-key",
     /// Certificates that are prepared and not yet issued, by time.
@@ -174,6 +187,16 @@ pub fn account_and_identifier(account: &AccountId, identifier: &Identifier) -> V
 /// The owner part of [`Index::UnitRows`] and [`Index::UnitsByParent`].
 pub fn unit(oid: &UnitOid) -> Vec<u8> {
     [oid.as_str().as_bytes(), &[0]].concat()
+}
+
+/// The owner part of [`Index::CertificatesByUnit`].
+pub fn organisation_and_unit(organisation: &OrganisationId, unit_oid: &UnitOid) -> Vec<u8> {
+    [organisation.as_bytes().as_slice(), &unit(unit_oid)].concat()
+}
+
+/// The rest of a key that is ordered by time, then by id.
+fn timed(time: Timestamp, id: &[u8]) -> Vec<u8> {
+    [time.to_be_bytes().as_slice(), id].concat()
 }
 
 /// The owner part of [`Index::UnitsByBusinessId`] and [`Index::MandatesByBusinessId`].
@@ -287,7 +310,12 @@ impl Indexed for Organisation {
 
 impl Indexed for Invitation {
     fn entries(&self) -> Vec<Entry> {
-        vec![Entry::listed(Index::InvitationsByOrganisation, self.organisation.as_bytes(), self.id.as_bytes())]
+        let id = self.id.as_bytes();
+        let mut entries = vec![Entry::listed(Index::InvitationsByOrganisation, self.organisation.as_bytes(), id)];
+        if let Some(inviter) = &self.inviter {
+            entries.push(Entry::listed(Index::InvitationsByInviter, inviter.as_bytes(), id));
+        }
+        entries
     }
 }
 
@@ -300,6 +328,12 @@ impl Indexed for Mandate {
 impl Indexed for OrganisationEvent {
     fn entries(&self) -> Vec<Entry> {
         vec![Entry::listed(Index::EventsByOrganisation, self.organisation.as_bytes(), self.id.as_bytes())]
+    }
+}
+
+impl Indexed for Repeat {
+    fn entries(&self) -> Vec<Entry> {
+        vec![Entry::listed(Index::RepeatsByExpiry, &self.expires.to_be_bytes(), &self.own_key())]
     }
 }
 
@@ -332,7 +366,11 @@ impl Indexed for Register {
 
 impl Indexed for Order {
     fn entries(&self) -> Vec<Entry> {
-        let mut entries = vec![Entry::listed(Index::OrdersByExpiry, &self.expires.to_be_bytes(), self.id.as_bytes())];
+        let by_organisation = [self.id.as_bytes().as_slice(), self.account.as_bytes()].concat();
+        let mut entries = vec![
+            Entry::listed(Index::OrdersByExpiry, &self.expires.to_be_bytes(), self.id.as_bytes()),
+            Entry::listed(Index::OrdersByOrganisation, self.organisation.as_bytes(), &by_organisation),
+        ];
         match &self.progress {
             Progress::Open | Progress::Issued { .. } => {
                 entries.push(Entry::listed(Index::OrdersByAccount, self.account.as_bytes(), self.id.as_bytes()));
@@ -412,6 +450,12 @@ impl Indexed for Certificate {
             Entry::listed(Index::Certificates, &[], id),
             Entry::listed(Index::CertificatesByAccount, self.account.as_bytes(), id),
             Entry::listed(Index::CertificatesByOrganisation, self.organisation.as_bytes(), id),
+            Entry::listed(Index::CertificatesByEnd, self.organisation.as_bytes(), &timed(self.not_after, id)),
+            Entry::listed(
+                Index::CertificatesByUnit,
+                &organisation_and_unit(&self.organisation, &self.unit),
+                &timed(self.not_after, id),
+            ),
             Entry::listed(Index::CertificatesByKey, &self.spki_sha256, id),
         ];
         if let Stage::Prepared { at, .. } = &self.stage {
@@ -419,6 +463,10 @@ impl Indexed for Certificate {
         }
         if self.revoked().is_some() {
             entries.push(Entry::listed(Index::RevokedByShard, &shard(&self.issuer, self.shard), id));
+        }
+        if let (Some(revocation), Stage::Issued { .. }) = (&self.revocation, &self.stage) {
+            let rest = timed(revocation.at, id);
+            entries.push(Entry::listed(Index::RevokedByOrganisation, self.organisation.as_bytes(), &rest));
         }
         if self.is_unpublished() {
             entries.push(Entry::listed(Index::Unpublished, &shard(&self.issuer, self.shard), id));
@@ -498,6 +546,9 @@ json_record!(Organisation, Organisation, OrganisationId, |id| id.as_bytes().to_v
 json_record!(Invitation, Invitation, InvitationId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
 json_record!(Mandate, Mandate, MandateId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
 json_record!(OrganisationEvent, Event, EventId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
+json_record!(Repeat, Repeat, (AccountId, [u8; 32]), |id| [id.0.as_bytes().as_slice(), &id.1].concat(), |r| {
+    Self::key(&(r.account, r.key))
+});
 json_record!(Order, Order, OrderId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
 json_record!(Authorization, Authorization, AuthorizationId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));
 json_record!(Certificate, Certificate, CertificateId, |id| id.as_bytes().to_vec(), |r| Self::key(&r.id));

@@ -25,6 +25,8 @@ pub enum Kind {
     Mandate,
     /// What happened to organisations, by event id.
     Event,
+    /// Requests with an idempotency key, by account and key.
+    Repeat,
     /// Orders, by order id.
     Order,
     /// Authorizations with their challenges, by authorization id.
@@ -51,7 +53,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 19] = [
+    pub const ALL: [Kind; 20] = [
         Kind::Account,
         Kind::Membership,
         Kind::Organisation,
@@ -60,6 +62,7 @@ impl Kind {
         Kind::Invitation,
         Kind::Mandate,
         Kind::Event,
+        Kind::Repeat,
         Kind::Order,
         Kind::Authorization,
         Kind::Certificate,
@@ -84,6 +87,7 @@ impl Kind {
             Kind::Invitation => "invitation",
             Kind::Mandate => "mandate",
             Kind::Event => "event",
+            Kind::Repeat => "repeat",
             Kind::Order => "order",
             Kind::Authorization => "authorization",
             Kind::Certificate => "certificate",

@@ -23,10 +23,18 @@ impl Revocation {
     /// # Errors
     /// What was sent, if it is not a whole number of one octet.
     pub fn reason_code(&self) -> Result<Option<u8>, &Value> {
-        match &self.reason {
-            None => Ok(None),
-            Some(reason) => reason.as_u64().and_then(|code| u8::try_from(code).ok()).map(Some).ok_or(reason),
-        }
+        reason_code(self.reason.as_ref())
+    }
+}
+
+/// A reason code as it came, not yet checked against the allowed ones.
+///
+/// # Errors
+/// What was sent, if it is not a whole number of one octet.
+pub fn reason_code(reason: Option<&Value>) -> Result<Option<u8>, &Value> {
+    match reason {
+        None => Ok(None),
+        Some(reason) => reason.as_u64().and_then(|code| u8::try_from(code).ok()).map(Some).ok_or(reason),
     }
 }
 

@@ -7,13 +7,14 @@ mod authorization;
 mod certificate;
 mod directory;
 mod order;
+pub mod organisation;
 
 pub use account::{AccountObject, AccountUpdate, KeyChange, NewAccount, OrdersList};
 pub use authorization::{
     Applicant, ApplicationDocument, ApprovalAnswer, AuthorizationObject, AuthorizationUpdate, ChallengeAnswer,
     ChallengeObject, NewAuthorization, SignatureAnswer, TokenAnswer,
 };
-pub use certificate::{RenewalInfo, Revocation, SuggestedWindow};
+pub use certificate::{RenewalInfo, Revocation, SuggestedWindow, reason_code};
 pub use directory::{Directory, DirectoryMeta};
 pub use order::{Finalize, NewOrder, OrderObject, ProgressState, ProgressStep};
 

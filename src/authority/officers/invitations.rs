@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{Attempt, Authority, Fault, Result};
+use super::super::organisation::{LastAdministrator, made_by};
+use super::super::{Attempt, Authority, Result};
 use super::unusable;
-use crate::model::audit::{Act, Actor, Event};
-use crate::model::invitation::kid_parts;
-use crate::model::{Invitation, Organisation, Refusal, Role, policy};
-use crate::names::{BusinessId, InvitationId, OrganisationId, ProfileName, UnitOid, Zone, base64url};
+use crate::model::audit::Actor;
+use crate::model::invitation::{Draft, kid_parts};
+use crate::model::{Invitation, Refusal, Role, policy};
+use crate::names::{BusinessId, InvitationId, OrganisationId, ProfileName, UnitOid, Zone};
 use crate::store::index::Index;
 use crate::store::{Change, Counter, Range};
 use crate::time::Timestamp;
@@ -93,48 +94,25 @@ impl Authority {
         request: CreateInvitation,
         now: Timestamp,
     ) -> Result<NewInvitation> {
+        let actor = Actor::Officer(officer.to_owned());
+        let invitation = self.decide(|| self.try_create_invitation(&actor, &request, now)).await?;
+        self.with_secret(invitation)
+    }
+
+    async fn try_create_invitation(
+        &self,
+        actor: &Actor,
+        request: &CreateInvitation,
+        now: Timestamp,
+    ) -> Result<Attempt<Invitation>> {
         let organisation = self.organisation_by_business_id(&request.business_id).await?;
-        within_limits(&request, &organisation)?;
         let administrators = self.administrators_expected(organisation.id).await?;
-        for unit in request.unit.iter().chain(&request.units) {
-            self.belongs(&organisation, unit, now).await?;
-        }
-        let invitation = Invitation {
-            id: InvitationId::mint(now),
-            key_generation: self.invitation_keys.current().to_owned(),
-            organisation: organisation.id,
-            role: request.role,
-            unit: request.unit,
-            units: request.units,
-            profiles: request.profiles,
-            default_profile: request.default_profile,
-            zones: request.zones,
-            uses: request.uses,
-            expires: now.plus(request.lifetime),
-            created: now,
-            created_by: officer.to_owned(),
-            awaits: None,
-            revoked: None,
-        };
-        let key = self.invitation_keys.mac_key(&invitation);
-        let key = key.ok_or_else(|| Fault::Internal("the current invitation master key is missing".into()))?;
-        let event = Event::done(now, Actor::Officer(officer.to_owned()), Act::InvitationCreated)
-            .on("invitation", invitation.id)
-            .on("organisation", organisation.id);
-        let mut changes = vec![
-            Change::insert(&invitation),
-            organisation.expect(),
-            Change::add(Counter::UsesLeft(invitation.id), i64::from(invitation.uses)),
-            Change::Audit(event),
-        ];
+        let limits = policy::limits(&organisation, None);
+        let invitation = self.invitation(&organisation, drafted(request, now), actor, &limits, now).await?;
+        let mut changes = vec![organisation.expect()];
         changes.extend(administrators);
-        match self.commit(changes, ()).await? {
-            Attempt::Done(()) => {
-                let hmac_key = base64url::encode(&key[..]);
-                Ok(NewInvitation { kid: invitation.kid(), hmac_key, invitation })
-            }
-            Attempt::Overtaken => Err(Fault::Unavailable("the organisation has just changed; try again".into()).into()),
-        }
+        changes.extend(made_by(actor, &invitation, now));
+        self.commit(changes, invitation).await
     }
 
     /// That an organisation which was ever administered still has an administrator: an orphaned one invites nobody.
@@ -146,18 +124,6 @@ impl Authority {
             return Err(Refusal::OrganisationOrphaned.into());
         }
         Ok(Some(Change::Add { counter: Counter::Administrators(id), by: 0, floor: 1, ceiling: i64::MAX }))
-    }
-
-    async fn belongs(&self, organisation: &Organisation, unit: &UnitOid, now: Timestamp) -> Result<()> {
-        let rows = self.unit_rows(unit, now).await?;
-        if policy::owns(organisation, &rows, now) {
-            return Ok(());
-        }
-        let id = &organisation.business_id;
-        Err(unusable(format!(
-            "unit {unit} has no row in force that belongs to organisation {id}; import the register first"
-        ))
-        .into())
     }
 
     /// A page of an organisation's invitations.
@@ -195,35 +161,26 @@ impl Authority {
             if invitation.revoked.is_some() {
                 return Ok(Attempt::Done(invitation.record));
             }
-            let revoked = invitation.revoked(&request.reason, now);
-            let event = Event::done(now, Actor::Officer(officer.to_owned()), Act::InvitationRevoked)
-                .on("invitation", id)
-                .on("organisation", invitation.organisation)
-                .with("reason", &request.reason);
-            self.commit(vec![invitation.replace(&revoked), Change::Audit(event)], revoked).await
+            let actor = Actor::Officer(officer.to_owned());
+            let last = LastAdministrator::MayGo;
+            let changes = self.invitation_revoked(&invitation, &actor, &request.reason, last, now).await?;
+            self.commit(changes, invitation.revoked(&request.reason, now)).await
         })
         .await
     }
 }
 
-/// No invitation exceeds the limits of its organisation.
-fn within_limits(request: &CreateInvitation, organisation: &Organisation) -> Result<()> {
-    let refused = |why: String| Err(unusable(why).into());
-    if request.uses == 0 || request.lifetime <= 0 {
-        return refused("an invitation needs at least one use and a lifetime".into());
-    }
-    if let Some(profile) = request.profiles.iter().find(|profile| !organisation.profiles.contains(profile)) {
-        return refused(format!("the organisation may not use profile {profile}"));
-    }
-    if let Some(default) = request.default_profile.iter().find(|profile| !request.profiles.contains(profile)) {
-        return refused(format!("the default profile {default} is not among the invitation's profiles"));
-    }
-    if request.profiles.len() > 1 && request.default_profile.is_none() {
-        return refused("an invitation with several profiles names its default profile".into());
-    }
-    let outside = |zone: &&Zone| !organisation.zones.iter().any(|outer| outer.contains(zone));
-    match request.zones.iter().find(outside) {
-        Some(zone) => refused(format!("the dns zone {zone} lies outside the organisation's zones")),
-        None => Ok(()),
+fn drafted(request: &CreateInvitation, now: Timestamp) -> Draft {
+    Draft {
+        role: request.role,
+        unit: request.unit.clone(),
+        units: request.units.clone(),
+        profiles: request.profiles.clone(),
+        default_profile: request.default_profile.clone(),
+        zones: request.zones.clone(),
+        uses: request.uses,
+        expires: now.plus(request.lifetime),
+        contact: None,
+        awaits: None,
     }
 }

@@ -122,7 +122,7 @@ impl Authority {
         self.decide(|| self.try_admit(admitter, request, now)).await
     }
 
-    async fn try_admit(
+    pub(in crate::authority) async fn try_admit(
         &self,
         admitter: Admitter<'_>,
         request: &AdmitMember,

@@ -99,12 +99,20 @@ impl Authority {
             verification: Some(Verification::by_officer(now, now.plus(self.settings.verification_lifetime))),
             suspended: None,
             orders_void: None,
+            terms: None,
             created: now,
         };
         let event = Event::done(now, Actor::Officer(officer.to_owned()), Act::OrganisationAdded)
             .on("organisation", organisation.id)
             .with("business-id", &organisation.business_id);
-        match self.commit(vec![Change::insert(&organisation), Change::Audit(event)], ()).await? {
+        let told = OrganisationEvent::new(
+            organisation.id,
+            EventKind::OrganisationAdded,
+            Actor::Officer(officer.to_owned()),
+            now,
+        );
+        let changes = vec![Change::insert(&organisation), Change::Audit(event), Change::insert(&told)];
+        match self.commit(changes, ()).await? {
             Attempt::Done(()) => Ok(OrganisationView { organisation, administrators: 0 }),
             Attempt::Overtaken => {
                 Err(unusable(format!("organisation {} is there already", organisation.business_id)).into())

@@ -8,7 +8,7 @@ use crate::acme::jwk::Jwk;
 use crate::acme::key_change::VerifiedKeyChange;
 use crate::acme::messages::{AccountObject, AccountUpdate, NewAccount, OrdersList};
 use crate::acme::problem::Problem;
-use crate::acme::route::{Cursor, Door};
+use crate::acme::route::{Cursor, Door, OrganisationResource};
 use crate::authority::{AccountOutcome, NewAccountRequest};
 use crate::http::app::App;
 use crate::http::authenticate::Signed;
@@ -46,7 +46,7 @@ pub(super) async fn create(app: &App, signed: &Signed<Jwk>, door: Door, context:
         AccountOutcome::Created(account) => (StatusCode::CREATED, account),
         AccountOutcome::Existing(account) => (StatusCode::OK, account),
     };
-    Ok(rendered(app, status, &account).with(LOCATION, &app.urls.account(account.id)))
+    Ok(rendered(app, status, &account).await?.with(LOCATION, &app.urls.account(account.id)))
 }
 
 /// An account: read, changed or deactivated, by itself only.
@@ -58,11 +58,11 @@ pub(super) async fn account(
 ) -> Result<Reply, Error> {
     own(signed, id)?;
     if signed.is_read() {
-        return Ok(rendered(app, StatusCode::OK, signed.sender()));
+        return rendered(app, StatusCode::OK, signed.sender()).await;
     }
     let update: AccountUpdate = signed.object()?;
     let account = app.authority.update_account(id, update.contact, update.deactivate, context.now).await?;
-    Ok(rendered(app, StatusCode::OK, &account))
+    rendered(app, StatusCode::OK, &account).await
 }
 
 /// A page of an account's orders.
@@ -95,7 +95,7 @@ pub(super) async fn change_key(app: &App, signed: &Signed<Read<Account>>, contex
     }
     let change = VerifiedKeyChange::within(signed.jws())?;
     let account = app.authority.change_key(signed.sender().id, change.new_key().clone(), context.now).await?;
-    Ok(rendered(app, StatusCode::OK, &account))
+    rendered(app, StatusCode::OK, &account).await
 }
 
 /// Nothing, if the account asks about itself. Another's URL is an unknown URL to it.
@@ -104,14 +104,15 @@ fn own(signed: &Signed<Read<Account>>, id: AccountId) -> Result<(), Error> {
 }
 
 // RFC 8555 §7.1.2: status and orders always; what was not recognised in the request is never reflected.
-fn rendered(app: &App, status: StatusCode, account: &Account) -> Reply {
+async fn rendered(app: &App, status: StatusCode, account: &Account) -> Result<Reply, Error> {
+    let organisation = app.authority.organisation_of_account(account).await?;
     let object = AccountObject {
         status: account.status(),
         contact: account.contact.clone(),
         terms_of_service_agreed: account.terms.as_ref().map(|_| true),
         external_account_binding: account.binding.as_ref().map(|binding| binding.jws.clone()),
         orders: app.urls.orders(account.id, None),
-        organization: None,
+        organization: organisation.map(|id| app.urls.of_organisation(id, OrganisationResource::Organisation)),
     };
-    Reply::json(status, &object)
+    Ok(Reply::json(status, &object))
 }

@@ -8,7 +8,7 @@ pub(super) mod directory;
 mod orders;
 mod pages;
 mod renewal;
-mod revocations;
+pub(super) mod revocations;
 mod terms;
 mod watch;
 
@@ -26,6 +26,7 @@ use hyper::{Method, Response, StatusCode};
 use super::app::App;
 use super::authenticate::{Doorkeeper, Presented};
 use super::connection::{Peer, Service};
+use super::organisation;
 use super::pipeline::{self, Context, Refused};
 use super::reply::{Error, Reply};
 use super::request::{self, Arrived};
@@ -214,7 +215,8 @@ async fn read(app: &App, route: Route, request: &Arrived, context: &Context) -> 
         | Route::Authorization(_)
         | Route::Challenge(_)
         | Route::Certificate(_)
-        | Route::AlternateChain(..) => Err(Refusal::NotFound.into()),
+        | Route::AlternateChain(..)
+        | Route::OfOrganisation(..) => Err(Refusal::NotFound.into()),
     }
 }
 
@@ -252,6 +254,10 @@ async fn posted(app: &App, route: Route, presented: Presented, context: &Context
         Route::Certificate(id) => certificates::download(app, &keeper.by_account(presented).await?, id, 0).await,
         Route::AlternateChain(id, chain) => {
             certificates::download(app, &keeper.by_account(presented).await?, id, usize::from(chain)).await
+        }
+        Route::OfOrganisation(id, resource) => {
+            let signed = keeper.by_account(presented).await?;
+            organisation::answer(app, &signed, id, &resource, context).await
         }
         // `Route::methods` lets no POST through to these, and the terms' form is no JWS.
         Route::RenewalInfo(_)

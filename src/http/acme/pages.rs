@@ -5,7 +5,7 @@ use hyper::header::{
     CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 
-use crate::acme::problem::ProblemKind;
+use crate::acme::problem::{OwnKind, ProblemKind};
 use crate::acme::route::{PageName, Route};
 use crate::acme::urls::Urls;
 use crate::http::pipeline::Context;
@@ -18,9 +18,12 @@ const REVOKED: &str = "revoked";
 
 /// The page about an error type.
 pub(super) fn error_page(name: &PageName, context: &Context) -> Result<Reply, Error> {
-    let kind = ProblemKind::ALL.iter().find(|kind| kind.name() == name.as_str()).ok_or(Refusal::NotFound)?;
-    let content = paragraph(context.language.error_page(*kind));
-    Ok(page(StatusCode::OK, kind.name(), &content, context.language))
+    let registered = ProblemKind::ALL.iter().find(|kind| kind.name() == name.as_str());
+    let text = match OwnKind::ALL.iter().find(|kind| kind.name() == name.as_str()) {
+        Some(own) => context.language.own_error_page(*own),
+        None => context.language.error_page(*registered.ok_or(Refusal::NotFound)?),
+    };
+    Ok(page(StatusCode::OK, name.as_str(), &paragraph(text), context.language))
 }
 
 /// The page about an unusual renewal window.
@@ -95,6 +98,10 @@ mod tests {
     fn every_error_type_has_a_page() {
         for kind in ProblemKind::ALL {
             assert!(Language::English.error_page(*kind).len() > 20, "{kind:?}");
+            assert!(PageName::parse(kind.name()).is_some());
+        }
+        for kind in OwnKind::ALL {
+            assert!(Language::English.own_error_page(*kind).len() > 20, "{kind:?}");
             assert!(PageName::parse(kind.name()).is_some());
         }
     }

@@ -1,6 +1,7 @@
 //! Revocation (RFC 8555 §7.6).
 
 use hyper::StatusCode;
+use serde_json::Value;
 
 use crate::acme::messages::Revocation;
 use crate::authority::Revoker;
@@ -19,11 +20,14 @@ pub(super) async fn revoke(app: &App, sender: Sender, context: &Context) -> Resu
         Sender::Account(signed) => (Revoker::Account(Box::new(signed.sender().clone())), signed.object()?),
         Sender::Key(signed) => (Revoker::Key(signed.sender().public_key().clone()), signed.object()?),
     };
-    let reason = request.reason_code().map_err(|sent| {
-        let reason = sent.to_string().chars().take(LONGEST_SHOWN).collect();
-        Refusal::BadRevocationReason { reason }
-    })?;
+    let reason = request.reason_code().map_err(no_reason)?;
     app.authority.revoke(&revoker, &request.certificate, reason, context.now).await?;
     // RFC 8555 §7.6: 200 and nothing else.
     Ok(Reply::empty(StatusCode::OK))
+}
+
+/// What was sent as a reason and is none.
+pub(in crate::http) fn no_reason(sent: &Value) -> Refusal {
+    let reason = sent.to_string().chars().take(LONGEST_SHOWN).collect();
+    Refusal::BadRevocationReason { reason }
 }

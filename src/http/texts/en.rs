@@ -1,7 +1,7 @@
 //! English sentences. Each says what is wrong and what to do next.
 
 use super::TermsPageTexts;
-use crate::acme::problem::ProblemKind;
+use crate::acme::problem::{OwnKind, ProblemKind};
 use crate::acme::status::{AuthorizationStatus, OrderStatus};
 use crate::model::Refusal;
 use crate::model::refusal::{IdentifierFault, ValidityFault};
@@ -73,6 +73,22 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
         Refusal::AuditorsOrderNothing => {
             "This account is an auditor's: it sees everything of its organisation and orders nothing. Use the account of an \
              administrator or a technical contact."
+                .into()
+        }
+        Refusal::RoleNeeded { role, needed } => {
+            let needed: Vec<_> = needed.iter().map(|role| role.name()).collect();
+            format!("This account's role is {role}; this needs the role {}. Use the account of such a member.", needed.join(" or "))
+        }
+        Refusal::LastAdministrator => {
+            "The organisation would be left without an administrator. Invite another one first, then try again.".into()
+        }
+        Refusal::VersionDiffers { version } => format!(
+            "It has changed since it was read: its version is now {version}. Read it again, and send the change with that \
+             version if it is still right."
+        ),
+        Refusal::RepeatDiffers => {
+            "The idempotencyKey was used for another request within the last 24 hours. Send the same request again to get its \
+             answer, or choose a new key."
                 .into()
         }
         Refusal::OrganisationNotVerified => {
@@ -253,6 +269,20 @@ pub(super) fn unavailable(request: &str) -> String {
         "The server cannot do this now. Nothing was changed that earlier answers do not show; try again in a few seconds. \
          The request id is {request}."
     )
+}
+
+/// What an error type of our own means and what to do about it.
+pub(super) fn own_error_page(kind: OwnKind) -> &'static str {
+    match kind {
+        OwnKind::Conflict => {
+            "What the request wants to change has been changed by somebody else since it was read, or its idempotencyKey was \
+             used for another request within a day. Read the resource again, and decide again."
+        }
+        OwnKind::LastAdministrator => {
+            "An organisation keeps at least one administrator. Invite another one, who proves the organisation or is confirmed \
+             by a registration officer; then the present one can be removed or get another role."
+        }
+    }
 }
 
 /// What an error type means and what to do about it.

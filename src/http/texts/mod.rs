@@ -5,7 +5,7 @@ mod en;
 use hyper::HeaderMap;
 use hyper::header::ACCEPT_LANGUAGE;
 
-use crate::acme::problem::ProblemKind;
+use crate::acme::problem::{OwnKind, ProblemKind};
 use crate::model::Refusal;
 use crate::model::refusal::IdentifierFault;
 
@@ -77,6 +77,13 @@ impl Language {
     pub(super) fn error_page(self, kind: ProblemKind) -> &'static str {
         match self {
             Language::English => en::error_page(kind),
+        }
+    }
+
+    /// The same for an error type of our own.
+    pub(super) fn own_error_page(self, kind: OwnKind) -> &'static str {
+        match self {
+            Language::English => en::own_error_page(kind),
         }
     }
 
