@@ -11,7 +11,7 @@ use sote_acme::config::{AttemptSettings, CrlSettings, HttpSettings, Lifetimes, O
 use sote_acme::validation;
 
 /// The rows of the requirement table: a letter and its numbers, first and last.
-const ROWS: [(&str, u8, u8); 17] = [
+const ROWS: [(&str, u8, u8); 18] = [
     ("T", 1, 13),
     ("J", 1, 28),
     ("G", 1, 6),
@@ -26,6 +26,7 @@ const ROWS: [(&str, u8, u8); 17] = [
     ("Z", 1, 26),
     ("R", 1, 12),
     ("S", 1, 6),
+    ("X", 7, 12),
     ("X", 15, 18),
     ("X", 20, 22),
     ("X", 28, 28),

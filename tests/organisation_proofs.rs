@@ -3,6 +3,8 @@
 
 #[path = "evidence/cards.rs"]
 mod cards;
+#[path = "evidence/mutual_tls.rs"]
+mod mutual_tls;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -370,38 +372,7 @@ async fn the_first_check_that_fails_is_the_one_that_is_told() {
 
 /// What a person with a client certificate does: asks the token authority over mutual TLS.
 async fn asked(world: &World, client: Option<(&Path, &Path)>, path: &str, body: &str) -> Option<(u16, String)> {
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(&world.files.tls_root).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots);
-    let config = match client {
-        Some((certificate, key)) => {
-            let certificate = CertificateDer::from_pem_file(certificate).unwrap();
-            builder.with_client_auth_cert(vec![certificate], PrivateKeyDer::from_pem_file(key).unwrap()).unwrap()
-        }
-        None => builder.with_no_client_auth(),
-    };
-    let stream = tokio::net::TcpStream::connect(world.authority.address()).await.unwrap();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let mut stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.ok()?;
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         connection: close\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.ok()?;
-    let mut answer = Vec::new();
-    // A peer that refuses the certificate ends the connection with an alert.
-    stream.read_to_end(&mut answer).await.ok()?;
-    let answer = String::from_utf8(answer).ok()?;
-    let status = answer.split(' ').nth(1)?.parse().ok()?;
-    Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
+    mutual_tls::posted(world.authority.address(), &world.files.tls_root, client, path, body).await
 }
 
 fn request(world: &World, organisation: &str) -> TokenRequest {
@@ -732,6 +703,16 @@ async fn a_professionals_card_names_a_person_and_no_name_of_theirs_is_kept() {
     let nobody = cards.keys.card(&[(NameAttribute::CommonName, "x")], NewKey::P256, cards.now, |_| {});
     let signature = cards.signature(&nobody, &cards.statement());
     assert_eq!(cards.judged(judged(""), &signature, &status()).await, Err(CardFault::NoPerson));
+    // Errors stand in records and logs.
+    let ended = cards.keys.card(&subject, NewKey::P256, cards.now, |content| content.not_after = cards.now.plus(-1));
+    let signature = cards.signature(&ended, &cards.statement());
+    let told = cards.judged(judged(""), &signature, &status()).await.unwrap_err().to_string();
+    assert!(!told.contains("Maija") && !told.contains("9991"), "{told}");
+    let crl = cards.keys.crl(&[&card], cards.now, cards.now.plus(7_200));
+    cards.server.answers(move |_| crl.clone());
+    let signature = cards.signature(&card, &cards.statement());
+    let told = cards.judged(judged(""), &signature, &status()).await.unwrap_err().to_string();
+    assert!(told.contains("revoked") && !told.contains("Maija"), "{told}");
 }
 
 #[tokio::test]
@@ -790,6 +771,12 @@ async fn a_kept_list_serves_while_its_server_is_away_and_an_older_one_never_repl
     // When it does not hold any more, nothing is known.
     cards.now = start.plus(3 * 3_600);
     assert!(matches!(judged(&cards, &card).await, Err(CardFault::Status(StatusError::Unavailable { .. }))));
+    // And nobody waits for what has ended.
+    let mut statement = cards.statement();
+    (statement.issued_at, statement.expires) = (cards.now.plus(-600), cards.now.plus(-120));
+    let signature = cards.signature(&card, &statement);
+    let fault = cards.judged(CardKind::Organisation, &signature, &status).await.unwrap_err();
+    assert!(matches!(fault, CardFault::Expired(_)), "{fault}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::server::evidence;
 use super::server::issuers::{IssuerMaterial, MaterialFaults, opened_root};
 use super::{CommandError, CommandResult, Outcome, logging, print_line, server};
 use crate::acme::urls::Urls;
@@ -14,6 +15,7 @@ use crate::config::{self, Config, Fault};
 use crate::http::Tls;
 use crate::issuer::Root;
 use crate::names::quantity::{duration, size};
+use crate::public_key::PublicKey;
 use crate::store::sled::{Format, OpenError, holder};
 use crate::time::{Clock as _, SystemClock, Timestamp};
 use crate::x509::{Certificate, Crl};
@@ -179,8 +181,26 @@ impl Findings {
         }
     }
 
+    /// Whose evidence of organisations is believed.
+    fn evidence(&mut self, config: &Config, own: &[PublicKey], now: Timestamp) {
+        let Ok(urls) = Urls::new(&config.base_url) else { return };
+        match evidence::opened(config, &urls, own, false, now) {
+            Ok(evidence) => {
+                for authority in &evidence.tokens {
+                    self.say("tokens", format!("of {} ({})", authority.issuer, authority.name));
+                }
+                for authority in &evidence.cards {
+                    let anchors: Vec<String> =
+                        authority.trust.anchors.iter().map(|anchor| anchor.subject().to_string()).collect();
+                    self.say("cards", format!("{}: {}", authority.name, anchors.join("; ")));
+                }
+            }
+            Err(error) => self.faults.push(Fault::of("organisation", error.to_string())),
+        }
+    }
+
     fn authority(&mut self, config: &Config, now: Timestamp) {
-        let mut roots = Vec::new();
+        let (mut roots, mut own) = (Vec::new(), Vec::new());
         for (index, settings) in config.roots.iter().enumerate() {
             match opened_root(settings, now) {
                 Ok(root) => roots.push(root),
@@ -191,12 +211,15 @@ impl Findings {
         for (index, settings) in config.issuers.iter().enumerate() {
             match IssuerMaterial::open(settings, now) {
                 Ok(material) => {
+                    own.push(material.certificate().public_key().clone());
                     self.rooted(index, &material, &roots);
                     self.issuer(config, settings, &material, now);
                 }
                 Err(found) => self.material(&format!("issuers[{index}]"), &found),
             }
         }
+        own.extend(roots.iter().map(|root| root.certificate.public_key().clone()));
+        self.evidence(config, &own, now);
         for profile in &config.profiles {
             let days = profile.validity_days;
             self.say(

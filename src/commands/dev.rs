@@ -105,6 +105,7 @@ impl DevCommand {
             networks: self.allow_network.clone(),
             rate_limits: self.rate_limits,
             clock: Arc::new(SystemClock),
+            token_authority: true,
             adjust: None,
             wrap_store: None,
         }
@@ -153,7 +154,7 @@ pub async fn run(command: DevCommand) -> Result<(), DevError> {
 /// The shell lines of `dev.env`.
 fn environment(facts: &TrialFacts) -> String {
     let path = |path: &Path| path.display().to_string();
-    let lines = [
+    let mut lines = vec![
         ("SOTE_ACME_DIRECTORY", facts.acme_directory.clone()),
         ("SOTE_ACME_ORGANISATION_DIRECTORY", facts.organisation_directory.clone()),
         ("SOTE_ACME_TLS_ROOT", path(&facts.tls_root)),
@@ -171,6 +172,16 @@ fn environment(facts: &TrialFacts) -> String {
         ("SOTE_ACME_TLS_ALPN_01_PORT", facts.tls_alpn_01_port.to_string()),
         ("SOTE_ACME_PID", std::process::id().to_string()),
     ];
+    if let Some(authority) = &facts.token_authority {
+        lines.extend([
+            ("SOTE_ACME_TOKEN_AUTHORITY", authority.url.clone()),
+            ("SOTE_ACME_TOKEN_AUTHORITY_ACCOUNT", authority.account.clone()),
+            ("SOTE_ACME_TOKEN_AUTHORITY_TLS_ROOT", path(&authority.tls_root)),
+            ("SOTE_ACME_TOKEN_AUTHORITY_CLIENT", path(&authority.client)),
+            ("SOTE_ACME_TOKEN_AUTHORITY_CLIENT_KEY", path(&authority.client_key)),
+            ("SOTE_ACME_TOKEN_AUTHORITY_ORGANISATION", authority.organisation.to_string()),
+        ]);
+    }
     lines.iter().map(|(name, value)| format!("{name}={}\n", quoted(value))).collect()
 }
 

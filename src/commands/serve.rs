@@ -42,7 +42,13 @@ async fn started(config: &Config) -> Result<(Server, Arc<crate::store::SledStore
     let store = Arc::new(opened.map_err(CommandError::failed)?.map_err(CommandError::failed)?);
     let listeners = Listeners::bind(&server::addresses(config)).await.map_err(CommandError::failed)?;
     let (acme, public) = (listeners.acme_address(), listeners.public_address());
-    let parts = Parts { store: store.clone(), listeners, clock: Arc::new(SystemClock), further_officers: Vec::new() };
+    let parts = Parts {
+        store: store.clone(),
+        listeners,
+        clock: Arc::new(SystemClock),
+        further_officers: Vec::new(),
+        on_trial: false,
+    };
     let server = Server::start(config, parts).await.map_err(CommandError::failed)?;
     let statistics = store.statistics();
     tracing::info!(

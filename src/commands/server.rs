@@ -1,6 +1,7 @@
 //! Assembles a server from its configuration and runs it: store, authority, issuers, validators, worker, listeners. `serve`,
 //! `dev`, `demo` and the tests all start servers here and nowhere else. Start with [`Server::start`].
 
+pub mod evidence;
 pub mod issuers;
 
 use std::fs;
@@ -25,12 +26,14 @@ use crate::issuer::{self, Issuers, PublishError, Status};
 use crate::model::PersonKey;
 use crate::model::challenge::Attempts;
 use crate::names::{BootId, NameError};
+use crate::public_key::PublicKey;
 use crate::store::Store;
 use crate::store::sled::{OpenError, Options, SledStore};
 use crate::time::{Clock, Timestamp};
-use crate::validation::Validators;
 use crate::validation::resolver::ResolverError;
+use crate::validation::{Believed, Validators};
 use crate::worker::{self, Worker};
+use crate::x509::Certificate;
 
 /// Why a server does not start. Nothing that was stored is changed by the attempt.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +99,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Officers on further sockets than the configured one, in the order of the sockets: trial servers only.
     pub further_officers: Vec<config::Officer>,
+    /// Whether this is a server on trial, which may believe a token authority on trial.
+    pub on_trial: bool,
 }
 
 /// A running server. Dropped without [`Server::stop`] it goes on until the runtime ends.
@@ -119,12 +124,13 @@ impl Server {
     /// # Errors
     /// The first thing that stands in the way.
     pub async fn start(config: &Config, parts: Parts) -> Result<Self, StartError> {
-        let Parts { store, listeners, clock, further_officers } = parts;
+        let Parts { store, listeners, clock, further_officers, on_trial } = parts;
         let now = clock.now();
         let urls = Urls::new(&config.base_url).map_err(StartError::BaseUrl)?;
         let tls = Arc::new(Tls::from_files(&config.tls.certificate, &config.tls.key)?);
         let material = issuer_material(config, now)?;
         let person_key = config.organisation.person_key.as_deref().map(person_key).transpose()?;
+        let believed = believed(config, &urls, &material, person_key.clone(), on_trial, now)?;
         let authority = Authority::new(
             Arc::clone(&store),
             authority_settings(config, &urls, &material, person_key),
@@ -137,7 +143,7 @@ impl Server {
         let worker = Worker::new(
             authority.clone(),
             issuers,
-            Arc::new(Validators::new(&config.validation)?),
+            Arc::new(Validators::believing(&config.validation, believed)?),
             Arc::clone(&clock),
             urls.clone(),
             worker_settings(config),
@@ -339,8 +345,10 @@ fn authority_settings(
 
 fn organisation_rules(settings: &config::OrganisationSettings, person_key: Option<PersonKey>) -> OrganisationRules {
     let offered = |challenge: &ChallengeType| match challenge {
-        ChallengeType::Tkauth01 => Some(OfferedProof::Token { authority: None }),
-        ChallengeType::OrgSignature01 => Some(OfferedProof::CardSignature { policies: Vec::new() }),
+        ChallengeType::Tkauth01 => Some(OfferedProof::Token {
+            authority: settings.token_authority.iter().find_map(|authority| authority.url.clone()),
+        }),
+        ChallengeType::OrgSignature01 => Some(OfferedProof::CardSignature { policies: card_policies(settings) }),
         ChallengeType::OrgApproval01 => Some(OfferedProof::Approval { instructions: settings.instructions.clone() }),
         // The configuration's checks let no challenge of dns names stand there.
         ChallengeType::Http01 | ChallengeType::Dns01 | ChallengeType::TlsAlpn01 => None,
@@ -353,6 +361,43 @@ fn organisation_rules(settings: &config::OrganisationSettings, person_key: Optio
         defaults: settings.defaults.clone(),
         person_key,
     }
+}
+
+/// The policies of the cards that are accepted, each once.
+fn card_policies(settings: &config::OrganisationSettings) -> Vec<String> {
+    let mut policies: Vec<String> =
+        settings.card_authority.iter().flat_map(|authority| authority.policies.iter().cloned()).collect();
+    policies.sort();
+    policies.dedup();
+    policies
+}
+
+/// Whose evidence of organisations is believed.
+fn believed(
+    config: &Config,
+    urls: &Urls,
+    material: &[IssuerMaterial],
+    people: Option<PersonKey>,
+    on_trial: bool,
+    now: Timestamp,
+) -> Result<Believed, StartError> {
+    let own = own_keys(config, material.iter().map(IssuerMaterial::certificate), now)?;
+    let evidence::Evidence { tokens, cards } = evidence::opened(config, urls, &own, on_trial, now)?;
+    let directory = evidence::organisation_directory(urls);
+    Ok(Believed { tokens, cards, directory, people, largest_crl: config.organisation.crl_size })
+}
+
+/// The keys of this authority's issuers and roots.
+fn own_keys<'a>(
+    config: &Config,
+    issuers: impl Iterator<Item = &'a Certificate>,
+    now: Timestamp,
+) -> Result<Vec<PublicKey>, MaterialFaults> {
+    let mut keys: Vec<PublicKey> = issuers.map(|certificate| certificate.public_key().clone()).collect();
+    for root in &config.roots {
+        keys.push(opened_root(root, now)?.certificate.public_key().clone());
+    }
+    Ok(keys)
 }
 
 fn worker_settings(config: &Config) -> worker::Settings {

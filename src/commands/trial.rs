@@ -5,6 +5,7 @@
 mod configuration;
 mod material;
 mod population;
+mod token_authority;
 
 use std::fs;
 use std::io;
@@ -15,10 +16,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use self::material::{Made, Material};
+pub use self::token_authority::TokenAuthorityFacts;
 use super::dns::RECORDS_FILE;
 use super::dns_responder::{DnsResponder, ResponderSettings};
 use super::hierarchy::HierarchyError;
 use super::server::{self, Parts, Server, StartError};
+use super::token_authority::{TokenAuthority, TokenAuthorityError};
 use crate::acme::route::{Door, Route};
 use crate::acme::urls::Urls;
 use crate::authority;
@@ -59,6 +62,8 @@ pub struct TrialSettings {
     pub rate_limits: bool,
     /// The present time, except for TLS: its peers look at their own clocks.
     pub clock: Arc<dyn Clock>,
+    /// Whether a token authority runs beside the server, and is believed.
+    pub token_authority: bool,
     /// Changes the configuration.
     pub adjust: Option<Adjustment>,
     /// Wraps the store.
@@ -82,6 +87,7 @@ impl TrialSettings {
             networks: Vec::new(),
             rate_limits: false,
             clock: Arc::new(SystemClock),
+            token_authority: false,
             adjust: None,
             wrap_store: None,
         }
@@ -146,6 +152,9 @@ pub enum TrialError {
         /// What the file system said.
         error: io::Error,
     },
+    /// The token authority.
+    #[error("the token authority: {0}")]
+    TokenAuthority(#[from] TokenAuthorityError),
     /// The sample organisation and its invitation.
     #[error("the sample organisation: {0}")]
     Population(#[from] authority::Error),
@@ -182,6 +191,8 @@ pub struct TrialFacts {
     pub http_01_port: u16,
     /// The port of tls-alpn-01.
     pub tls_alpn_01_port: u16,
+    /// The token authority, if one runs.
+    pub token_authority: Option<TokenAuthorityFacts>,
 }
 
 /// A running server on trial.
@@ -192,6 +203,7 @@ pub struct Trial {
     pub facts: TrialFacts,
     /// The embedded dns responder, unless a resolver was given.
     pub dns: Option<DnsResponder>,
+    token_authority: Option<TokenAuthority>,
     store: Arc<SledStore>,
 }
 
@@ -218,6 +230,14 @@ impl Trial {
         let dns = started_dns(&settings, &directory).await?;
         let resolver = dns.as_ref().map(DnsResponder::address).or(settings.dns).unwrap_or(settings.dns_listen);
         let mut config = configuration::config(&settings, &directory, &material, &listeners, resolver);
+        let beside = match settings.token_authority {
+            true => {
+                let clock = Arc::clone(&settings.clock);
+                Some(token_authority::started(&directory, &mut config, population::organisation(), clock).await?)
+            }
+            false => None,
+        };
+        let (token_authority, token_facts) = beside.unzip();
         if let Some(adjust) = settings.adjust.take() {
             adjust(&mut config);
         }
@@ -227,12 +247,13 @@ impl Trial {
             listeners,
             clock: Arc::clone(&settings.clock),
             further_officers: configuration::second_officer(),
+            on_trial: true,
         };
         drop(shared);
         let server = Server::start(&config, parts).await?;
         let invitation = population::prepared(server.authority(), &config, &settings.zones, now).await?;
         let facts = facts(&directory, &config, &material, &sockets, invitation, resolver)?;
-        Ok(Trial { server, facts, dns, store })
+        Ok(Trial { server, facts: TrialFacts { token_authority: token_facts, ..facts }, dns, token_authority, store })
     }
 
     /// The store, for whoever looks at records in the same process.
@@ -242,15 +263,19 @@ impl Trial {
 
     /// Stops the server and closes the store: the directory can be used again when this returns.
     pub async fn stop(self) {
-        let Trial { server, dns, store, .. } = self;
+        let Trial { server, dns, token_authority, store, .. } = self;
         server.stop().await;
+        if let Some(token_authority) = token_authority {
+            token_authority.stop().await;
+        }
         if let Some(dns) = dns {
             dns.stop().await;
         }
         server::close(store).await;
     }
 
-    /// The parts of a running server whose stop is someone else's: the server, and what remains to be closed after it.
+    /// The parts of a running server whose stop is someone else's: the server, and what remains to be closed after it. A
+    /// token authority beside it goes on until the runtime ends.
     pub fn into_parts(self) -> (Server, Option<DnsResponder>, Arc<SledStore>) {
         (self.server, self.dns, self.store)
     }
@@ -317,5 +342,6 @@ fn facts(
         dns,
         http_01_port: config.validation.http_01_port,
         tls_alpn_01_port: config.validation.tls_alpn_01_port,
+        token_authority: None,
     })
 }

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Config, Fault, InvitationKeyFiles, Issuer, OfficerRole, TlsFiles, Written};
+use super::proofs::people_faults;
+use super::{
+    CardHolder, Config, Fault, InvitationKeyFiles, Issuer, OfficerRole, OrganisationSettings, TlsFiles, Written,
+};
 use crate::acme::challenge_type::ChallengeType;
 use crate::model::Profile;
 use crate::public_key::KeyFamily;
@@ -125,6 +128,8 @@ impl Checks<'_> {
             root.certificate = self.directory.join(&root.certificate);
             root.crl = self.directory.join(&root.crl);
         }
+        config.organisation.token_authority.iter_mut().for_each(|authority| authority.resolve(self.directory));
+        config.organisation.card_authority.iter_mut().for_each(|authority| authority.resolve(self.directory));
         if let Some(key) = &mut config.organisation.person_key {
             *key = self.directory.join(&key);
         }
@@ -270,6 +275,7 @@ impl Checks<'_> {
                 format!("\"{label}\" stands there twice"),
             );
         }
+        self.proofs(organisation);
         if let Some(why) = organisation.instructions.as_deref().and_then(web_url_fault) {
             self.fault("organisation.instructions", why);
         }
@@ -286,6 +292,30 @@ impl Checks<'_> {
         let enough = !(decides && organisation.two_officers && officers == 1);
         let why = "two registration officers are needed, and [[officers]] names one: add another, or set this to false";
         self.must(enough, "organisation.two_officers", why);
+    }
+
+    /// The authorities whose evidence is believed, and the challenges that need them.
+    fn proofs(&mut self, organisation: &OrganisationSettings) {
+        for (index, authority) in organisation.token_authority.iter().enumerate() {
+            self.faults.extend(authority.faults(&format!("organisation.token_authority[{index}]")));
+        }
+        for (index, authority) in organisation.card_authority.iter().enumerate() {
+            self.faults.extend(authority.faults(&format!("organisation.card_authority[{index}]")));
+        }
+        self.faults.extend(people_faults(&organisation.card_authority));
+        let offered = |challenge| organisation.challenges.contains(&challenge);
+        let tokens = !offered(ChallengeType::Tkauth01) || !organisation.token_authority.is_empty();
+        let why = "missing: at least one, since organisation.challenges offers tkauth-01";
+        self.must(tokens, "organisation.token_authority", why);
+        let cards = !offered(ChallengeType::OrgSignature01) || !organisation.card_authority.is_empty();
+        let why = "missing: at least one, since organisation.challenges offers org-signature-01";
+        self.must(cards, "organisation.card_authority", why);
+        let mut people = organisation.card_authority.iter().map(|authority| authority.kind);
+        let keyed = organisation.person_key.is_some() || !people.any(|kind| kind == CardHolder::Professional);
+        let why = "missing: cards of professionals need the key under which their holders' numbers are hashed";
+        self.must(keyed, "organisation.person_key", why);
+        let bounds = (1 << 10)..=(128 << 20);
+        self.must(bounds.contains(&organisation.crl_size), "organisation.crl_size", "must be between 1KiB and 128MiB");
     }
 
     fn times(&mut self, config: &Config) {

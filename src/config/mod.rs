@@ -4,6 +4,7 @@
 
 mod checks;
 mod http;
+mod proofs;
 pub mod reading;
 mod register;
 mod sections;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use crate::model::Profile;
 use crate::validation;
 pub use http::{HttpSettings, Rate, RateLimits};
+pub use proofs::{CardAuthoritySettings, CardHolder, CardUsage, RevocationSource, TokenAuthoritySettings};
 pub use reading::Fault;
 pub use register::{Place, RegisterSettings, SyncSettings};
 pub use sections::{

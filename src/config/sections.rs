@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{CardAuthoritySettings, TokenAuthoritySettings};
 use crate::acme::challenge_type::ChallengeType;
 use crate::model::Language;
 use crate::names::quantity::{duration, size};
@@ -324,6 +325,15 @@ pub struct OrganisationSettings {
     pub evidence_lifetime: Duration,
     /// The key under which the identifiers of persons are hashed: 32 octets, mode 0600. Needed for mandates.
     pub person_key: Option<PathBuf>,
+    /// The largest CRL of a token authority or a card authority that is fetched; one takes several times as much memory.
+    #[serde(with = "size")]
+    pub crl_size: usize,
+    /// Token authorities, for `tkauth-01`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token_authority: Vec<TokenAuthoritySettings>,
+    /// Authorities of cards, for `org-signature-01`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub card_authority: Vec<CardAuthoritySettings>,
 }
 
 impl Default for OrganisationSettings {
@@ -337,6 +347,9 @@ impl Default for OrganisationSettings {
             instructions: None,
             evidence_lifetime: 5 * 365 * DAY,
             person_key: None,
+            crl_size: 16 << 20,
+            token_authority: Vec::new(),
+            card_authority: Vec::new(),
         }
     }
 }

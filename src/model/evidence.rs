@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::mandate::PersonHash;
-use crate::names::AuthorizationId;
+use crate::names::{AuthorizationId, UnitOid};
 use crate::time::Timestamp;
 
 /// The evidence of one successful validation. It never holds a response body, a token or a signature.
@@ -31,6 +31,9 @@ pub struct Evidence {
     /// Who attested the organisation, for challenges of organisations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attested: Option<Attestation>,
+    /// The row of the register by which a card names its organisation. It must be one of the organisation's in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<UnitOid>,
     /// The person who signed with a card of their own. A mandate of the organisation for that person must be in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<PersonHash>,

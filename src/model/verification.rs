@@ -7,7 +7,7 @@ use super::{
 };
 use crate::acme::challenge_type::ChallengeType;
 use crate::acme::problem::Problem;
-use crate::names::{AuthorizationId, OrganisationId, OrganisationIdentifier};
+use crate::names::{AuthorizationId, OrganisationId, OrganisationIdentifier, UnitOid};
 use crate::time::Timestamp;
 
 /// Everything behind a proof, as it was read.
@@ -101,6 +101,9 @@ pub enum ProofRefused {
          reached this service, then make a new authorization"
     )]
     NotInRegister,
+    /// A card that names its organisation by a row of the register, which is not one of this organisation's.
+    #[error("the card names {0}, which is no row in force of this organisation in the register")]
+    OtherRow(UnitOid),
     /// The evidence's own end has passed.
     #[error("what was shown ended at {0}; get a new one for a new authorization")]
     Ended(Timestamp),
@@ -136,6 +139,7 @@ impl ProofRefused {
             ProofRefused::UsedBefore(_) => "proof-used-before",
             ProofRefused::OtherOrganisation => "proof-other-organisation",
             ProofRefused::NotInRegister => "proof-not-in-register",
+            ProofRefused::OtherRow(_) => "proof-other-row",
             ProofRefused::Ended(_) => "proof-ended",
             ProofRefused::NoMandate => "proof-no-mandate",
             ProofRefused::Rejected { .. } => "proof-rejected",
@@ -147,8 +151,10 @@ impl ProofRefused {
     pub fn problem(&self) -> Problem {
         let detail = self.to_string();
         match self {
+            // What was shown before answers another challenge.
+            ProofRefused::UsedBefore(_) => Problem::incorrect_response(detail),
             ProofRefused::AccountEnded
-            | ProofRefused::UsedBefore(_)
+            | ProofRefused::OtherRow(_)
             | ProofRefused::Ended(_)
             | ProofRefused::NoMandate
             | ProofRefused::Rejected { .. }
@@ -167,6 +173,11 @@ pub fn proved(facts: ProofFacts<'_>, now: Timestamp) -> Result<Proved, ProofRefu
     let standing = standing(&facts)?;
     if facts.rows.is_empty() {
         return Err(ProofRefused::NotInRegister);
+    }
+    if let Some(row) = &facts.evidence.row
+        && !facts.rows.iter().any(|known| known.oid == *row)
+    {
+        return Err(ProofRefused::OtherRow(row.clone()));
     }
     let mandated = match (facts.evidence.person, facts.mandate) {
         (None, _) => None,
@@ -319,6 +330,9 @@ mod tests {
         let unknown = |c: &mut Case| (c.membership, c.organisation) = (Some(membership()), None);
         assert_eq!(refused(unknown), "proof-other-organisation");
         assert_eq!(refused(|c| c.rows.clear()), "proof-not-in-register");
+        let other_row = |c: &mut Case| c.evidence.row = Some("1.2.246.10.99900016.10.0".parse().unwrap());
+        assert_eq!(refused(other_row), "proof-other-row");
+        assert!(outcome(|c| c.evidence.row = Some("1.2.246.10.2454372.10.0".parse().unwrap())).is_ok());
         assert_eq!(refused(|c| c.evidence.until = Some(NOW)), "proof-ended");
         assert_eq!(refused(|c| c.evidence.person = Some(PersonHash([1; 32]))), "proof-no-mandate");
     }

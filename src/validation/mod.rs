@@ -8,6 +8,7 @@ pub mod dns_01;
 pub mod http_01;
 pub mod networks;
 pub mod org_signature_01;
+mod organisation_proofs;
 mod peer_certificate;
 pub mod pinned;
 pub mod resolver;
@@ -33,6 +34,8 @@ use caa::CaaChecker;
 use connector::Connector;
 use dns_01::Dns01;
 use http_01::Http01;
+pub use organisation_proofs::Believed;
+use organisation_proofs::OrganisationProofs;
 use resolver::{Resolver, ResolverError};
 pub use settings::Settings;
 use tls_alpn_01::TlsAlpn01;
@@ -99,6 +102,7 @@ pub struct Validators {
     http_01: Http01,
     dns_01: Dns01,
     tls_alpn_01: TlsAlpn01,
+    organisations: OrganisationProofs,
     caa: CaaChecker,
     limit: Duration,
 }
@@ -112,14 +116,30 @@ impl Validators {
             http_01: Http01::new(settings, connector.clone()),
             dns_01: Dns01::new(resolver.clone()),
             tls_alpn_01: TlsAlpn01::new(settings, connector),
+            organisations: OrganisationProofs::new(Believed::default(), settings, resolver.clone()),
             caa: CaaChecker::new(settings, resolver),
             limit: settings.attempt_timeout,
         })
     }
 
+    /// The validators that `settings` describe, which believe evidence of organisations from these authorities. Without
+    /// them, none is believed.
+    pub fn believing(settings: &Settings, believed: Believed) -> Result<Self, ResolverError> {
+        let resolver = Arc::new(Resolver::new(settings)?);
+        let organisations = OrganisationProofs::new(believed, settings, resolver);
+        Ok(Validators { organisations, ..Validators::new(settings)? })
+    }
+
     /// The CAA check alone, for whoever must repeat it before a certificate is issued.
     pub fn caa(&self) -> &CaaChecker {
         &self.caa
+    }
+
+    async fn verdict(&self, attempt: &Attempt) -> Verdict {
+        if attempt.challenge.is_of_organisations() {
+            return self.organisations.verdict(attempt).await;
+        }
+        Verdict::from(self.outcome(attempt).await)
     }
 
     async fn outcome(&self, attempt: &Attempt) -> Result<Evidence, Problem> {
@@ -129,7 +149,7 @@ impl Validators {
             ChallengeType::Dns01 => self.dns_01.evidence(attempt, deadline).await?,
             ChallengeType::TlsAlpn01 => self.tls_alpn_01.evidence(attempt, deadline).await?,
             ChallengeType::Tkauth01 | ChallengeType::OrgSignature01 | ChallengeType::OrgApproval01 => {
-                return Err(Problem::unauthorized("no authority is configured that could be asked for this challenge"));
+                return Err(Problem::unauthorized("this challenge proves an organisation, and no dns name"));
             }
         };
         // RFC 8659 §3: CAA is asked here too, so that a client learns early that no certificate will follow.
@@ -143,10 +163,7 @@ impl Validator for Validators {
     fn validate<'a>(&'a self, attempt: &'a Attempt) -> Answering<'a> {
         Box::pin(async move {
             let started = Instant::now();
-            let verdict = match (self.outcome(attempt).await, attempt.challenge.is_of_organisations()) {
-                (Err(problem), true) => Verdict::Refuted(problem),
-                (outcome, _) => Verdict::from(outcome),
-            };
+            let verdict = self.verdict(attempt).await;
             log(attempt, &verdict, started.elapsed());
             verdict
         })

@@ -28,7 +28,7 @@ const WITHOUT_END: i64 = 3_600;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StatusError {
     /// It is revoked.
-    #[error("the certificate \"{subject}\" has been revoked since {at}")]
+    #[error("{subject} has been revoked since {at}")]
     Revoked {
         /// Whose.
         subject: String,
@@ -36,7 +36,7 @@ pub enum StatusError {
         at: Timestamp,
     },
     /// Its issuer's responder does not know it.
-    #[error("the responder of its issuer does not know the certificate \"{0}\"")]
+    #[error("the responder of its issuer does not know {0}")]
     Unknown(String),
     /// The configuration names no address for its issuer.
     #[error(
@@ -44,13 +44,23 @@ pub enum StatusError {
     )]
     NoSource(String),
     /// Nobody answered. Another attempt may succeed.
-    #[error("whether the certificate \"{subject}\" is revoked cannot be found out now: {why}")]
+    #[error("whether {subject} is revoked cannot be found out now: {why}")]
     Unavailable {
         /// Whose.
         subject: String,
         /// What was tried.
         why: String,
     },
+}
+
+impl StatusError {
+    /// Whether another attempt may bring something else.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            StatusError::Unavailable { .. } => true,
+            StatusError::Revoked { .. } | StatusError::Unknown(_) | StatusError::NoSource(_) => false,
+        }
+    }
 }
 
 /// Asks for revocation and keeps CRLs. There is at most one kept list for each pinned URL.
@@ -119,7 +129,7 @@ impl RevocationStatus {
                 Said::Nothing(why) => tried.push(why),
             }
         }
-        Err(StatusError::Unavailable { subject: certificate.subject().to_string(), why: tried.join("; ") })
+        Err(StatusError::Unavailable { subject: certificate.described(), why: tried.join("; ") })
     }
 
     async fn by_ocsp(&self, url: &PinnedUrl, certificate: &Certificate, issuer: &Certificate, now: Timestamp) -> Said {
@@ -143,7 +153,7 @@ impl RevocationStatus {
         }
         match list.entry(certificate.serial()) {
             Some(entry) => {
-                let subject = certificate.subject().to_string();
+                let subject = certificate.described();
                 Said::Bad(StatusError::Revoked { subject, at: entry.date })
             }
             None => Said::Good(format!("not on the CRL of {url} of {}", list.this_update())),
@@ -253,7 +263,7 @@ fn said_by_ocsp(url: &PinnedUrl, answer: &[u8], question: &Question<'_>, now: Ti
     if answer.this_update > now.plus(CLOCK_SKEW) || until.plus(CLOCK_SKEW) <= now {
         return nothing(&format!("the answer is for {} to {until}", answer.this_update));
     }
-    let subject = question.certificate.subject().to_string();
+    let subject = question.certificate.described();
     match answer.status {
         CertificateStatus::Good => Said::Good(format!("good by {url} at {}", answer.this_update)),
         CertificateStatus::Revoked { time, .. } => Said::Bad(StatusError::Revoked { subject, at: time }),

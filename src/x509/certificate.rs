@@ -229,6 +229,14 @@ impl Certificate {
         Some((found.critical, found.extn_value.as_bytes()))
     }
 
+    /// What messages and logs call it: an authority's by its subject; any other without its name, which may be a person's.
+    pub fn described(&self) -> String {
+        match self.is_authority() {
+            true => format!("the certificate \"{}\"", self.subject),
+            false => "the signer's certificate".to_owned(),
+        }
+    }
+
     /// The OIDs of its critical extensions.
     pub fn critical_extensions(&self) -> impl Iterator<Item = ObjectIdentifier> {
         self.extensions.iter().filter(|extension| extension.critical).map(|extension| extension.extn_id)

@@ -46,7 +46,7 @@ pub struct PathRequirements {
 #[derive(Debug, Clone)]
 pub struct ValidPath(Vec<Certificate>);
 
-/// Why a path is refused. The subject of the certificate at fault is told: the sender sent it.
+/// Why a path is refused. A certificate at fault is told as [`Certificate::described`] does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// A certificate that cannot be read.
@@ -64,7 +64,7 @@ pub enum PathError {
     #[error("the chain ends at an issuer \"{0}\" that is no configured authority")]
     Untrusted(String),
     /// A certificate names another issuer than the next one's subject.
-    #[error("\"{subject}\" was issued by \"{issuer}\", which is not the next certificate of the chain")]
+    #[error("{subject} was issued by \"{issuer}\", which is not the next certificate of the chain")]
     Chaining {
         /// Whose certificate.
         subject: String,
@@ -72,13 +72,13 @@ pub enum PathError {
         issuer: String,
     },
     /// The key identifiers of a certificate and its issuer differ.
-    #[error("\"{0}\" names another key of its issuer than the next certificate has")]
+    #[error("{0} names another key of its issuer than the next certificate has")]
     KeyIdentifier(String),
     /// A signature that does not verify, or is made with an algorithm that is not trusted.
-    #[error("the signature on the certificate \"{0}\" does not verify")]
+    #[error("the signature on {0} does not verify")]
     Signature(String),
     /// A certificate that is not valid now.
-    #[error("the certificate \"{subject}\" is valid from {from} to {until}, not at {now}")]
+    #[error("{subject} is valid from {from} to {until}, not at {now}")]
     Validity {
         /// Whose certificate.
         subject: String,
@@ -90,7 +90,7 @@ pub enum PathError {
         now: Timestamp,
     },
     /// A key that is too weak or of a kind that is not trusted.
-    #[error("the key of \"{subject}\": {why}")]
+    #[error("the key of {subject}: {why}")]
     Key {
         /// Whose certificate.
         subject: String,
@@ -98,7 +98,7 @@ pub enum PathError {
         why: String,
     },
     /// Something that issued a certificate and may not.
-    #[error("\"{subject}\" may not issue certificates: {why}")]
+    #[error("{subject} may not issue certificates: {why}")]
     NoAuthority {
         /// Whose certificate.
         subject: String,
@@ -106,7 +106,7 @@ pub enum PathError {
         why: &'static str,
     },
     /// A critical extension that nobody here understands.
-    #[error("the certificate \"{subject}\" has the critical extension {oid}, which is not understood here")]
+    #[error("{subject} has the critical extension {oid}, which is not understood here")]
     CriticalExtension {
         /// Whose certificate.
         subject: String,
@@ -114,7 +114,7 @@ pub enum PathError {
         oid: ObjectIdentifier,
     },
     /// An extension that would have to be evaluated.
-    #[error("the certificate \"{subject}\" has {what}, which this server does not evaluate and therefore refuses")]
+    #[error("{subject} has {what}, which this server does not evaluate and therefore refuses")]
     Constraint {
         /// Whose certificate.
         subject: String,
@@ -128,7 +128,7 @@ pub enum PathError {
     #[error("the signer's certificate is not for this use: its key usage allows no such signature")]
     KeyUsage,
     /// The signer's certificate, or an authority above it, lacks the extended key usage.
-    #[error("the certificate \"{subject}\" does not have the extended key usage {needed}")]
+    #[error("{subject} does not have the extended key usage {needed}")]
     ExtendedKeyUsage {
         /// Whose certificate.
         subject: String,
@@ -136,7 +136,7 @@ pub enum PathError {
         needed: ObjectIdentifier,
     },
     /// A certificate is not issued under a required policy.
-    #[error("the certificate \"{0}\" is not issued under a policy that is accepted here")]
+    #[error("{0} is not issued under a policy that is accepted here")]
     Policy(String),
 }
 
@@ -205,7 +205,7 @@ fn joined(chain: &[Vec<u8>], anchors: &[Certificate]) -> Result<Vec<Certificate>
 
 // RFC 5280 §6.1.3 (a) (1) and (4).
 fn signed(certificate: &Certificate, issuer: &Certificate) -> Result<(), PathError> {
-    let subject = || certificate.subject().to_string();
+    let subject = || certificate.described();
     if certificate.issuer() != issuer.subject() {
         return Err(PathError::Chaining { subject: subject(), issuer: certificate.issuer().to_string() });
     }
@@ -219,7 +219,7 @@ fn signed(certificate: &Certificate, issuer: &Certificate) -> Result<(), PathErr
 
 // RFC 5280 §6.1.4 (k) to (n), and §4.2.1.9: basicConstraints is critical where it counts.
 fn authority(issuer: &Certificate, below: usize) -> Result<(), PathError> {
-    let refused = |why| Err(PathError::NoAuthority { subject: issuer.subject().to_string(), why });
+    let refused = |why| Err(PathError::NoAuthority { subject: issuer.described(), why });
     if !issuer.is_authority() {
         return refused("it is no authority");
     }
@@ -237,7 +237,7 @@ fn authority(issuer: &Certificate, below: usize) -> Result<(), PathError> {
 
 /// What every certificate must be, the anchor's included.
 fn sound(certificate: &Certificate, now: Timestamp) -> Result<(), PathError> {
-    let subject = || certificate.subject().to_string();
+    let subject = || certificate.described();
     if !certificate.is_valid_at(now) {
         let (from, until) = (certificate.not_before(), certificate.not_after());
         return Err(PathError::Validity { subject: subject(), from, until, now });
@@ -265,8 +265,7 @@ fn signer(path: &[Certificate], requirements: &PathRequirements) -> Result<(), P
         return Err(PathError::KeyUsage);
     }
     if let Some(needed) = requirements.extended_key_usage {
-        let lacks =
-            |subject: &Certificate| Err(PathError::ExtendedKeyUsage { subject: subject.subject().to_string(), needed });
+        let lacks = |subject: &Certificate| Err(PathError::ExtendedKeyUsage { subject: subject.described(), needed });
         if !signer.extended_key_usage().contains(&needed) {
             return lacks(signer);
         }
@@ -288,7 +287,7 @@ fn policy(signer: &Certificate, intermediates: &[Certificate], accepted: &[Objec
     if accepted.is_empty() {
         return Ok(());
     }
-    let refused = |certificate: &Certificate| PathError::Policy(certificate.subject().to_string());
+    let refused = |certificate: &Certificate| PathError::Policy(certificate.described());
     let mut open: Vec<ObjectIdentifier> = policies(signer).ok_or_else(|| refused(signer))?;
     open.retain(|policy| accepted.contains(policy));
     if open.is_empty() {

@@ -1,6 +1,9 @@
 //! A card authority made of keys in a directory, its cards, and a server of its CRL and its OCSP answers that says whatever a
 //! test wants.
 
+// Each test binary uses its own part.
+#![allow(dead_code)]
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

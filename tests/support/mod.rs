@@ -28,7 +28,7 @@ use sote_acme::client::{
     certificate_request,
 };
 use sote_acme::commands::dns_responder::DnsResponder;
-use sote_acme::commands::trial::{Trial, TrialFacts, TrialSettings};
+use sote_acme::commands::trial::{TokenAuthorityFacts, Trial, TrialFacts, TrialSettings};
 use sote_acme::config::Config;
 use sote_acme::time::{Clock, SystemClock, Timestamp};
 
@@ -84,6 +84,15 @@ impl Ca {
 
     /// A new authority whose configuration is changed first.
     pub async fn start_with(adjust: impl FnOnce(&mut Config) + Send + 'static) -> Self {
+        Ca::begin(false, adjust).await
+    }
+
+    /// A new authority that believes a token authority, which runs beside it. Its configuration is changed first.
+    pub async fn start_beside_a_token_authority(adjust: impl FnOnce(&mut Config) + Send + 'static) -> Self {
+        Ca::begin(true, adjust).await
+    }
+
+    async fn begin(token_authority: bool, adjust: impl FnOnce(&mut Config) + Send + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let loopback = "127.0.0.1:0".parse().unwrap();
         let responder = Http01Responder::listen(loopback).await.unwrap();
@@ -93,6 +102,7 @@ impl Ca {
         settings.http_01_port = responder.address().port();
         settings.tls_alpn_01_port = tls_alpn_responder.address().port();
         settings.clock = Arc::new(clock.clone());
+        settings.token_authority = token_authority;
         settings.adjust = Some(adjusted(adjust));
         let trial = Trial::start(settings).await.unwrap();
         let facts = trial.facts.clone();
@@ -119,6 +129,17 @@ impl Ca {
         self.facts = trial.facts.clone();
         self.trial = Some(trial);
         (self.client, self.organisation_client) = clients(&self.facts).await;
+    }
+
+    /// The token authority beside it.
+    pub fn token_authority(&self) -> &TokenAuthorityFacts {
+        self.facts.token_authority.as_ref().unwrap()
+    }
+
+    /// A new account without an organisation, at the organisations' directory.
+    pub async fn unbound_account(&self) -> Account {
+        let registration = Registration { external_account: None, ..self.registration() };
+        self.organisation_client.register(key(), &registration).await.unwrap()
     }
 
     /// Moves the server's clock.

@@ -17,7 +17,7 @@ use crate::commands::hierarchy::{
 };
 use crate::names::OrganisationIdentifier;
 use crate::signer::{KeyFile, NewKey, Signer as _};
-use crate::time::Timestamp;
+use crate::time::{Clock as _, SystemClock, Timestamp};
 use crate::x509::{
     AlternativeName, Certificate, CertificateContent, Constraints, DistinguishedName, KeyUsage, NameAttribute,
 };
@@ -122,17 +122,21 @@ pub fn create(directory: &Path, plan: &Plan, now: Timestamp) -> Result<MaterialF
         not_after: now.plus_years(SIGNING_YEARS),
         ..content
     })?;
+    // Whoever connects looks at the machine's clock, whatever the authority's stands at.
+    let machine = SystemClock.now();
     let tls_root_key = directory.join("keys/tls-root.key");
-    let tls = Root::create("Token authority HTTPS root", false, &files.tls_root, &tls_root_key, now)?;
-    tls.certify("Token authority HTTPS", &files.tls_certificate, &files.tls_key, now, |content| CertificateContent {
-        key_usage: server_usage(&content.public_key),
-        extended_key_usage: vec![ID_KP_SERVER_AUTH],
-        alternative_names: plan.hosts.iter().map(|host| alternative_name(host)).collect(),
-        ..content
+    let tls = Root::create("Token authority HTTPS root", false, &files.tls_root, &tls_root_key, machine)?;
+    tls.certify("Token authority HTTPS", &files.tls_certificate, &files.tls_key, machine, |content| {
+        CertificateContent {
+            key_usage: server_usage(&content.public_key),
+            extended_key_usage: vec![ID_KP_SERVER_AUTH],
+            alternative_names: plan.hosts.iter().map(|host| alternative_name(host)).collect(),
+            ..content
+        }
     })?;
     let client_root_key = directory.join("keys/client-root.key");
-    let clients = Root::create("Token authority clients", false, &files.client_root, &client_root_key, now)?;
-    let client = clients.certify("Example client", &files.client, &files.client_key, now, |content| {
+    let clients = Root::create("Token authority clients", false, &files.client_root, &client_root_key, machine)?;
+    let client = clients.certify("Example client", &files.client, &files.client_key, machine, |content| {
         CertificateContent { extended_key_usage: vec![ID_KP_CLIENT_AUTH], ..content }
     })?;
     write_toml(&files.accounts, &accounts(plan, &client))?;

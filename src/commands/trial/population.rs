@@ -8,7 +8,7 @@ use crate::authority::officers::register::Import;
 use crate::authority::{self, Authority, Fault};
 use crate::config::Config;
 use crate::model::{Invitation, Language, Role};
-use crate::names::{BusinessId, ProfileName, UnitOid, Zone, base64url};
+use crate::names::{BusinessId, OrganisationIdentifier, ProfileName, UnitOid, Zone, base64url};
 use crate::register::{self, Source, Unreadable};
 use crate::time::Timestamp;
 
@@ -25,6 +25,12 @@ const OFFICER: &str = "trial";
 /// The organisation of the sample register that the invitation belongs to, and the unit in whose name its certificates are.
 const BUSINESS_ID: &str = "9990001-6";
 const UNIT: &str = "1.2.246.10.99900016.10.1";
+/// The organisation of the sample register.
+pub(super) fn organisation() -> OrganisationIdentifier {
+    let business_id: BusinessId = BUSINESS_ID.parse().expect("a Business ID with its check digit");
+    OrganisationIdentifier::from(&business_id)
+}
+
 const USES: u32 = 1_000_000;
 const LIFETIME: i64 = 10 * 365 * 86_400;
 

@@ -5,12 +5,15 @@ use hyper::header::{LOCATION, RETRY_AFTER};
 
 use super::payload;
 use super::watch::Watch;
+use crate::acme::authority_token::{AuthorityToken, EvidenceFormError};
+use crate::acme::card_signature::CardSignature;
 use crate::acme::challenge_type::ChallengeType;
 use crate::acme::identifier::RawIdentifier;
 use crate::acme::messages::{
     ApprovalAnswer, AuthorizationObject, AuthorizationUpdate, ChallengeAnswer, ChallengeObject, NewAuthorization,
     ProgressState, ProgressStep, SignatureAnswer, TokenAnswer,
 };
+use crate::acme::problem::Problem;
 use crate::acme::route::Door;
 use crate::acme::status::{AuthorizationStatus, ChallengeStatus};
 use crate::http::app::App;
@@ -107,10 +110,16 @@ fn answer(signed: &Signed<Read<Account>>, authorization: &Authorization, id: Cha
         // RFC 9447 §3.3.
         ChallengeType::Tkauth01 => {
             let TokenAnswer { tkauth } = signed.object()?;
+            AuthorityToken::parse(&tkauth).map_err(of_form("tkauth"))?;
             Answer::Token { tkauth }
         }
         ChallengeType::OrgSignature01 => {
             let SignatureAnswer { signature, mandate } = signed.object()?;
+            CardSignature::parse(&signature).map_err(of_form("signature"))?;
+            if mandate.is_some() {
+                let why = "\"mandate\" is not taken here: registration officers record mandates";
+                return Err(Problem::malformed(why).into());
+            }
             Answer::CardSignature { signature, mandate }
         }
         ChallengeType::OrgApproval01 => {
@@ -118,6 +127,11 @@ fn answer(signed: &Signed<Read<Account>>, authorization: &Authorization, id: Cha
             Answer::Application(Application { applicant, justification, documents })
         }
     })
+}
+
+/// What is wrong with the form of evidence: the challenge stays as it was.
+fn of_form(member: &str) -> impl FnOnce(EvidenceFormError) -> Error + '_ {
+    move |error| Problem::malformed(format!("\"{member}\" is refused: {error}")).into()
 }
 
 /// The authorization of a challenge that was just answered, as soon as the first attempt has ended, or as it is when the time is
