@@ -83,7 +83,11 @@ impl Authority {
         let identifiers: Identifiers = self.ordered_identifiers(std::slice::from_ref(raw), door)?;
         let identifier = identifiers.iter().next().ok_or(Refusal::NotFound)?;
         match identifier {
-            Identifier::Organisation(id) => return self.begin_proof(&facts, identifier, id, now).await,
+            Identifier::Organisation(id) => {
+                // The account itself is written, so a decision made anew needs it as it is then.
+                let facts = self.facts(&self.present(account).await?).await?;
+                return self.begin_proof(&facts, identifier, id, now).await;
+            }
             Identifier::Unit(unit) => return self.grant_unit(&facts, identifier, unit, now).await,
             Identifier::Dns(_) | Identifier::Wildcard(_) | Identifier::Ip(_) => {}
         }
@@ -146,7 +150,10 @@ impl Authority {
     ) -> Result<Authorization> {
         self.decide(|| async {
             let authorization = self.own_challenge(account, id).await?;
-            let facts = self.facts(account).await?;
+            let facts = match authorization.identifier.is_of_organisations() {
+                true => self.facts(&self.present(account).await?).await?,
+                false => self.facts(account).await?,
+            };
             match &authorization.identifier {
                 // Whoever has to prove an organisation has no standing yet, or no longer.
                 Identifier::Organisation(organisation) => self.may_prove(&facts, organisation)?,

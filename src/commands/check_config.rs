@@ -230,6 +230,10 @@ impl Findings {
         if let Err(error) = server::invitation_keys(&config.invitation_keys) {
             self.faults.push(Fault::of("invitation_keys", error.to_string()));
         }
+        let person_key = config.organisation.person_key.as_deref().map(server::person_key);
+        if let Some(Err(error)) = person_key {
+            self.faults.push(Fault::of("organisation.person_key", error.to_string()));
+        }
         let generations: Vec<&str> = config.invitation_keys.files.keys().map(String::as_str).collect();
         let current = &config.invitation_keys.current;
         self.say("invitations", format!("keys {}; new ones by {current}", generations.join(", ")));

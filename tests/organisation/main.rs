@@ -5,6 +5,7 @@
 mod listeners;
 
 mod approval;
+mod crashes;
 mod identifiers;
 mod orders;
 mod proofs;

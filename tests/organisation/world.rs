@@ -30,7 +30,7 @@ pub async fn world() -> Ca {
 }
 
 pub async fn register(ca: &Ca, rows: &str) {
-    let (status, report) = ca.command("POST", "/register", rows).await;
+    let (status, report) = ca.command("POST", "/register?force=true", rows).await;
     assert_eq!(status, 200, "{report}");
 }
 

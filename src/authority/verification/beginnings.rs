@@ -30,6 +30,13 @@ impl Authority {
         }
     }
 
+    /// The account as it is now, if it still has the key by which the request was signed.
+    pub(in super::super) async fn present(&self, account: &Read<Account>) -> Result<Read<Account>> {
+        let present = self.account(account.id).await?;
+        let same = present.filter(|present| present.key.thumbprint() == account.key.thumbprint());
+        Ok(same.ok_or(Refusal::AccountDoesNotExist)?)
+    }
+
     /// newAuthz for an organisation: its unproved authorization, made if there is none.
     pub(in super::super) async fn begin_proof(
         &self,

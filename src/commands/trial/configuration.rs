@@ -65,7 +65,8 @@ pub(super) fn config(
         work: WorkSettings::default(),
         log: LogSettings::default(),
         organisation: OrganisationSettings {
-            person_key: Some(directory.join(PERSON_KEY)),
+            // A directory that an earlier version made has none: no mandates there.
+            person_key: Some(directory.join(PERSON_KEY)).filter(|path| path.exists()),
             ..OrganisationSettings::default()
         },
         register: RegisterSettings::default(),

@@ -361,7 +361,9 @@ pub(super) fn error_page(kind: ProblemKind) -> &'static str {
              what it asks for belongs to another."
         }
         ProblemKind::UnsupportedContact => "Only mailto: contacts are supported.",
-        ProblemKind::UnsupportedIdentifier => "The directory's orders take dns names.",
+        ProblemKind::UnsupportedIdentifier => {
+            "Orders take dns names; at the organisations' directory also organization-id and sote-unit."
+        }
         ProblemKind::UserActionRequired => {
             "A person has to do something first, usually to accept changed terms of service. The error's instance is the page."
         }
