@@ -82,7 +82,7 @@ async fn measure(rows: usize) -> Outcome<()> {
         export(&file, rows, version)?;
         let begin = Instant::now();
         let importing = server.import(&file);
-        let latencies = load.during(async { importing.await }).await?;
+        let latencies = load.during(importing).await?;
         let taken = begin.elapsed();
         line(&format!("{rows} rows, {name}"), taken, &latencies, server.peak()?);
         slowest = slowest.max(taken.as_secs_f64());

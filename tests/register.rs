@@ -396,10 +396,11 @@ impl CodeService {
                     match tls {
                         None => page_answered(stream, &asked, &pages).await,
                         // A client that does not trust the certificate goes away.
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => page_answered(stream, &asked, &pages).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                page_answered(stream, &asked, &pages).await;
+                            }
+                        }
                     }
                 });
             }

@@ -23,20 +23,20 @@ pub(super) enum Field {
 /// What a row is marked as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {
-    HealthOperatingUnit,
-    SocialOperatingUnit,
-    HealthServiceUnit,
-    SocialServiceUnit,
+    HealthOperating,
+    SocialOperating,
+    HealthService,
+    SocialService,
 }
 
 impl Mark {
     /// The register's own word.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Mark::HealthOperatingUnit => "Terv.toimintayksikkö",
-            Mark::SocialOperatingUnit => "Sos.toimintayksikkö",
-            Mark::HealthServiceUnit => "Terv.palveluyksikkö",
-            Mark::SocialServiceUnit => "Sos.palveluyksikkö",
+            Mark::HealthOperating => "Terv.toimintayksikkö",
+            Mark::SocialOperating => "Sos.toimintayksikkö",
+            Mark::HealthService => "Terv.palveluyksikkö",
+            Mark::SocialService => "Sos.palveluyksikkö",
         }
     }
 }
@@ -66,10 +66,10 @@ const NAMES: &[(&str, Field)] = &[
     ("sektori", Field::Sector),
     ("kind", Field::Kind),
     ("apteekkityyppi", Field::Kind),
-    ("terv.toimintayksikkö", Field::Mark(Mark::HealthOperatingUnit)),
-    ("sos.toimintayksikkö", Field::Mark(Mark::SocialOperatingUnit)),
-    ("terv.palveluyksikkö", Field::Mark(Mark::HealthServiceUnit)),
-    ("sos.palveluyksikkö", Field::Mark(Mark::SocialServiceUnit)),
+    ("terv.toimintayksikkö", Field::Mark(Mark::HealthOperating)),
+    ("sos.toimintayksikkö", Field::Mark(Mark::SocialOperating)),
+    ("terv.palveluyksikkö", Field::Mark(Mark::HealthService)),
+    ("sos.palveluyksikkö", Field::Mark(Mark::SocialService)),
     ("status", Field::Status),
     ("valid_from", Field::ValidFrom),
     ("begindate", Field::ValidFrom),
@@ -134,7 +134,7 @@ mod tests {
             ("Y-Tunnus", Field::BusinessId),
             ("ApteekkariYtunnus", Field::BusinessId),
             ("Voimassaolo päättyy", Field::ValidTo),
-            ("Terv.palveluyksikkö", Field::Mark(Mark::HealthServiceUnit)),
+            ("Terv.palveluyksikkö", Field::Mark(Mark::HealthService)),
         ] {
             assert_eq!(Field::named(name), Some(field), "{name}");
         }

@@ -177,9 +177,9 @@ mod tests {
         let mut row = written(&NAMED);
         for (field, value) in [
             (Field::Municipality, "049 Espoo"),
-            (Field::Mark(Mark::SocialServiceUnit), "T"),
-            (Field::Mark(Mark::HealthOperatingUnit), "T"),
-            (Field::Mark(Mark::HealthServiceUnit), "F"),
+            (Field::Mark(Mark::SocialService), "T"),
+            (Field::Mark(Mark::HealthOperating), "T"),
+            (Field::Mark(Mark::HealthService), "F"),
         ] {
             row.put(field, value).unwrap();
         }
@@ -204,7 +204,7 @@ mod tests {
         let with = |field, value| refusal(&[NAMED[0], NAMED[1], (field, value)], Source::Thl);
         assert!(with(Field::BusinessId, "000000-0").starts_with("business_id: "));
         assert!(with(Field::ValidFrom, "2027-02-30").starts_with("valid_from: "));
-        assert!(with(Field::Mark(Mark::HealthServiceUnit), "X").contains("neither T nor F"));
+        assert!(with(Field::Mark(Mark::HealthService), "X").contains("neither T nor F"));
     }
 
     #[test]

@@ -211,5 +211,5 @@ fn nested_start(text: &[u8], from: usize) -> Option<usize> {
     let begin = from.saturating_sub(ROW.len() + 2).max(1);
     let recent = text.get(begin..)?;
     let starts = recent.iter().enumerate().filter(|(_, octet)| **octet == b'<').map(|(at, _)| begin + at);
-    starts.filter(|at| is_start(&text[*at..])).last()
+    starts.rev().find(|at| is_start(&text[*at..]))
 }
