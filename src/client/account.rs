@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -13,7 +14,7 @@ use crate::acme::jws_signing::{AccountKey, Identity, SigningError};
 use crate::acme::messages::{AccountObject, AccountUpdate, NewAccount, OrdersList};
 use crate::names::base64url;
 
-/// Pages of an orders list that are followed: beyond, the server goes round in circles.
+/// Pages of a list that are followed: beyond, the server goes round in circles.
 const PAGE_LIMIT: usize = 10_000;
 
 /// What a new account says of itself.
@@ -217,15 +218,23 @@ impl Account {
     /// # Errors
     /// Those of [`Client::post`], or `Protocol` if the list never ends.
     pub async fn orders(&self) -> Result<Vec<String>> {
-        let mut orders = Vec::new();
-        let mut page = Some(self.object().await?.orders);
+        let pages: Vec<OrdersList> = self.pages(self.object().await?.orders).await?;
+        Ok(pages.into_iter().flat_map(|page| page.orders).collect())
+    }
+
+    /// Every page of a list, from its first page's URL on.
+    ///
+    /// # Errors
+    /// Those of [`Client::post`], or `Protocol` if the list never ends.
+    pub(super) async fn pages<T: DeserializeOwned>(&self, first: String) -> Result<Vec<T>> {
+        let (mut pages, mut next) = (Vec::new(), Some(first));
         for _ in 0..PAGE_LIMIT {
-            let Some(url) = page else { return Ok(orders) };
+            let Some(url) = next else { return Ok(pages) };
             let response = self.fetch(&url).await?;
-            orders.extend(response.json::<OrdersList>()?.orders);
+            pages.push(response.json()?);
             // RFC 8555 §7.1.2.1: more pages are linked with the relation "next".
-            page = response.links("next").into_iter().next();
+            next = response.links("next").into_iter().next();
         }
-        Err(Error::protocol(&self.url, "the list of orders does not end"))
+        Err(Error::protocol(&self.url, "the list does not end"))
     }
 }

@@ -1,5 +1,9 @@
 //! Authorizations and their challenges (RFC 8555 §7.5).
 
+use std::time::Duration;
+
+use serde::Serialize;
+
 use super::account::Account;
 use super::challenges::{Proof, Responder};
 use super::error::{Error, Result};
@@ -56,6 +60,11 @@ impl Authorization {
             object: response.json()?,
             retry_after: response.retry_after(),
         })
+    }
+
+    /// The account that it belongs to.
+    pub fn account(&self) -> &Account {
+        &self.account
     }
 
     /// The authorization's URL.
@@ -129,7 +138,15 @@ impl Authorization {
     /// # Errors
     /// Those of [`Account::post`].
     pub async fn answer(&self, challenge: &ChallengeObject) -> Result<ChallengeObject> {
-        self.account.post(&challenge.url, &Payload::of(&ChallengeAnswer {})?).await?.json()
+        self.answer_by(challenge, &ChallengeAnswer {}).await
+    }
+
+    /// Answers a challenge with what its type demands.
+    ///
+    /// # Errors
+    /// Those of [`Account::post`].
+    pub async fn answer_by(&self, challenge: &ChallengeObject, answer: &impl Serialize) -> Result<ChallengeObject> {
+        self.account.post(&challenge.url, &Payload::of(answer)?).await?.json()
     }
 
     /// Waits until the authorization is no longer pending.
@@ -137,8 +154,21 @@ impl Authorization {
     /// # Errors
     /// `Failed` with the server's reason unless it becomes valid; `NotYet` if it takes too long.
     pub async fn wait_for_verdict(&mut self) -> Result<()> {
-        let waiting = Waiting::begin(PATIENCE);
+        self.wait_for_verdict_showing(PATIENCE, &mut |_| {}).await
+    }
+
+    /// The same for as long as `patience` says, with every look at the authorization shown.
+    ///
+    /// # Errors
+    /// Those of [`Authorization::wait_for_verdict`].
+    pub async fn wait_for_verdict_showing(
+        &mut self,
+        patience: Duration,
+        seen: &mut (dyn FnMut(&AuthorizationObject) + Send),
+    ) -> Result<()> {
+        let waiting = Waiting::begin(patience);
         loop {
+            seen(&self.object);
             match self.status() {
                 AuthorizationStatus::Valid => return Ok(()),
                 AuthorizationStatus::Pending => {

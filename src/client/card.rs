@@ -9,10 +9,12 @@ use crate::acme::card_signature::{CardSignature, CardStatement, PURPOSE};
 use crate::acme::compact::EvidenceAlgorithm;
 use crate::acme::identifier::RawIdentifier;
 use crate::acme::jwk::Thumbprint;
+use crate::acme::jws_signing::AccountKey;
 use crate::acme::key_authorization::KeyAuthorization;
 use crate::names::OrganisationIdentifier;
 use crate::public_key::PublicKey;
 use crate::time::Timestamp;
+use crate::x509::Certificate;
 
 /// For how many seconds a signature holds.
 const LIFETIME: i64 = 600;
@@ -87,6 +89,82 @@ pub fn signature_answer(card: &dyn CardSigner, statement: &CardStatement) -> Res
     Ok(json!({ "signature": signature }))
 }
 
+/// What stands in for a card: a certificate and its key in files, such as an organisation's seal that is kept in software.
+pub struct SoftCard {
+    chain: Vec<Vec<u8>>,
+    key: AccountKey,
+}
+
+impl SoftCard {
+    /// The card with this chain (PEM, its own certificate first) and this key (PKCS #8 PEM).
+    ///
+    /// # Errors
+    /// `Local` if one of them cannot be read, or the key is another certificate's.
+    pub fn from_pem(chain: &str, key: &str) -> Result<Self> {
+        let chain = certificates(chain)?;
+        let key = AccountKey::from_pkcs8_pem(key)
+            .map_err(|error| Error::local(format!("the key of the card's certificate: {error}")))?;
+        match chain.first() {
+            Some(own) if own.public_key() == key.jwk().public_key() => {
+                Ok(SoftCard { chain: chain.iter().map(|certificate| certificate.der().to_vec()).collect(), key })
+            }
+            Some(_) | None => Err(Error::local("the key does not belong to the first certificate of the card's file")),
+        }
+    }
+}
+
+impl CardSigner for SoftCard {
+    fn chain(&self) -> Vec<Vec<u8>> {
+        self.chain.clone()
+    }
+
+    fn public_key(&self) -> PublicKey {
+        self.key.jwk().public_key().clone()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+        self.key.signature(message).map_err(|error| Error::local(format!("the card's key: {error}")))
+    }
+}
+
+/// A card together with authorities above it that it does not carry itself.
+pub struct WithIssuers {
+    card: Box<dyn CardSigner>,
+    issuers: Vec<Vec<u8>>,
+}
+
+impl WithIssuers {
+    /// The card, and the certificates in `issuers` (PEM) after its own chain.
+    ///
+    /// # Errors
+    /// `Local` if the certificates cannot be read.
+    pub fn new(card: Box<dyn CardSigner>, issuers: &str) -> Result<Self> {
+        let issuers = certificates(issuers)?.iter().map(|certificate| certificate.der().to_vec()).collect();
+        Ok(WithIssuers { card, issuers })
+    }
+}
+
+impl CardSigner for WithIssuers {
+    fn chain(&self) -> Vec<Vec<u8>> {
+        let mut chain = self.card.chain();
+        let further: Vec<_> = self.issuers.iter().filter(|issuer| !chain.contains(issuer)).cloned().collect();
+        chain.extend(further);
+        chain
+    }
+
+    fn public_key(&self) -> PublicKey {
+        self.card.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+        self.card.sign(message)
+    }
+}
+
+fn certificates(pem: &str) -> Result<Vec<Certificate>> {
+    Certificate::parse_pem_chain(pem).map_err(|error| Error::local(format!("the card's certificates: {error}")))
+}
+
 #[cfg(feature = "pkcs11")]
 impl CardSigner for crate::pkcs11::Card {
     fn chain(&self) -> Vec<Vec<u8>> {
@@ -106,28 +184,19 @@ impl CardSigner for crate::pkcs11::Card {
 mod tests {
     use super::*;
     use crate::acme::jws_algorithm::JwsAlgorithm;
-    use crate::acme::jws_signing::AccountKey;
 
-    struct SoftCard(AccountKey);
-
-    impl CardSigner for SoftCard {
-        fn chain(&self) -> Vec<Vec<u8>> {
-            vec![vec![1, 2, 3]]
-        }
-
-        fn public_key(&self) -> PublicKey {
-            self.0.jwk().public_key().clone()
-        }
-
-        fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
-            self.0.signature(message).map_err(|error| Error::local(error.to_string()))
-        }
+    /// A self-signed certificate and its key.
+    fn soft_card() -> (String, String) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(vec!["card.test".to_owned()]).unwrap().self_signed(&key);
+        (certificate.unwrap().pem(), key.serialize_pem())
     }
 
     #[test]
     fn what_a_card_signs_says_everything_that_the_server_compares() {
         let key = AccountKey::generate(JwsAlgorithm::Es256).unwrap();
-        let card = SoftCard(AccountKey::generate(JwsAlgorithm::Rs256).unwrap());
+        let (chain, card_key) = soft_card();
+        let card = SoftCard::from_pem(&chain, &card_key).unwrap();
         let claim = CardClaim {
             organisation: &"NTRFI-0245437-2".parse().unwrap(),
             account: "https://ca.test/acme/account/a",
@@ -140,8 +209,17 @@ mod tests {
         let answer = signature_answer(&card, &statement).unwrap();
         let read = CardSignature::parse(answer["signature"].as_str().unwrap()).unwrap();
         assert_eq!(read.statement(), &statement);
-        assert!(read.verify(card.0.jwk().public_key()).is_ok());
+        assert!(read.verify(&card.public_key()).is_ok());
         assert_eq!(read.statement().key_authorization, format!("q3.{}", key.thumbprint()));
         assert!(statement.statement.fi.unwrap().contains("NTRFI-0245437-2"));
+    }
+    #[test]
+    fn a_soft_card_has_the_key_of_its_certificate_and_brings_its_issuers_once() {
+        let ((chain, key), (other_chain, other_key)) = (soft_card(), soft_card());
+        assert!(SoftCard::from_pem(&chain, &other_key).is_err() && SoftCard::from_pem("", &key).is_err());
+        let card = Box::new(SoftCard::from_pem(&chain, &key).unwrap());
+        let own = card.chain();
+        let card = WithIssuers::new(card, &format!("{other_chain}{chain}")).unwrap();
+        assert_eq!((card.chain().len(), &card.chain()[0]), (2, &own[0]));
     }
 }

@@ -21,8 +21,8 @@ use crate::time::Timestamp;
 pub const PATIENCE: Duration = Duration::from_secs(90);
 /// The pause between two looks when the server names none.
 const USUAL_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause that a server may ask for while the client waits.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The bounds of the longest pause that a server may ask for while the client waits: a twentieth of the wait.
+const LONGEST_PAUSES: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
 
 /// What to order.
 #[derive(Debug, Clone, Default)]
@@ -206,8 +206,17 @@ impl Order {
     /// # Errors
     /// `Failed` with the server's reason if the order becomes invalid; `NotYet` after [`PATIENCE`].
     pub async fn wait_until_issued(&mut self) -> Result<()> {
+        self.wait_until_issued_showing(&mut |_| {}).await
+    }
+
+    /// The same, with every look at the order shown.
+    ///
+    /// # Errors
+    /// Those of [`Order::wait_until_issued`].
+    pub async fn wait_until_issued_showing(&mut self, seen: &mut (dyn FnMut(&OrderObject) + Send)) -> Result<()> {
         let waiting = Waiting::begin(PATIENCE);
         loop {
+            seen(&self.object);
             match self.object.status {
                 OrderStatus::Valid => return Ok(()),
                 OrderStatus::Invalid => return Err(self.failed()),
@@ -260,7 +269,8 @@ impl Waiting {
         }
         // RFC 8555 §7.4: the client polls "at the interval provided by the server in the Retry-After".
         let asked = retry_after.map_or(USUAL_PAUSE, Duration::from_secs);
-        tokio::time::sleep(asked.clamp(Duration::from_millis(50), LONGEST_PAUSE)).await;
+        let longest = (self.limit / 20).clamp(LONGEST_PAUSES.0, LONGEST_PAUSES.1);
+        tokio::time::sleep(asked.clamp(Duration::from_millis(50), longest)).await;
         Ok(())
     }
 }

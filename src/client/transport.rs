@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::client_certificate::ClientCertificate;
 use super::error::{Error, ProblemDocument, Refusal, Result};
 
 /// Who asks. RFC 8555 §6.1: clients MUST send a User-Agent.
@@ -76,20 +77,29 @@ impl Transport {
     /// # Errors
     /// `Local` if there is no certificate in `roots`.
     pub fn trusting(roots: &[u8], version: HttpVersion) -> Result<Self> {
-        let mut store = rustls::RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(roots) {
-            let certificate = certificate.map_err(|error| Error::local(format!("the TLS root is not PEM: {error}")))?;
-            store.add(certificate).map_err(|error| Error::local(format!("the TLS root is unusable: {error}")))?;
-        }
-        if store.is_empty() {
-            return Err(Error::local("the TLS root file holds no certificate"));
-        }
+        Transport::with(roots, version, None)
+    }
+
+    /// The same, and whoever asks for it is shown this certificate in the TLS handshake.
+    ///
+    /// # Errors
+    /// `Local` if there is no certificate in `roots`, or the client's certificate and its key do not go together.
+    pub fn showing(certificate: ClientCertificate, roots: &[u8], version: HttpVersion) -> Result<Self> {
+        Transport::with(roots, version, Some(certificate))
+    }
+
+    fn with(roots: &[u8], version: HttpVersion, certificate: Option<ClientCertificate>) -> Result<Self> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::local(error.to_string()))?
-            .with_root_certificates(store)
-            .with_no_client_auth();
+            .with_root_certificates(root_store(roots)?);
+        let mut config = match certificate {
+            None => builder.with_no_client_auth(),
+            Some(ClientCertificate { chain, key }) => builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| Error::local(format!("the client certificate is unusable: {error}")))?,
+        };
         config.alpn_protocols = match version {
             HttpVersion::Http1 => vec![b"http/1.1".to_vec()],
             HttpVersion::Http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
@@ -221,6 +231,18 @@ impl Transport {
             return Ok(Sender::Http2(sender));
         }
         http1_over(TokioIo::new(stream), url).await
+    }
+}
+
+fn root_store(roots: &[u8]) -> Result<rustls::RootCertStore> {
+    let mut store = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(roots) {
+        let certificate = certificate.map_err(|error| Error::local(format!("the TLS root is not PEM: {error}")))?;
+        store.add(certificate).map_err(|error| Error::local(format!("the TLS root is unusable: {error}")))?;
+    }
+    match store.is_empty() {
+        true => Err(Error::local("the TLS root file holds no certificate")),
+        false => Ok(store),
     }
 }
 
