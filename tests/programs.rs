@@ -47,7 +47,7 @@ impl Pair {
         let hmac = self.client.with_file_name(hmac_key_file).display().to_string();
         let arguments =
             ["--tls-root", self.dev.value("SOTE_ACME_TLS_ROOT"), "--eab-kid", kid, "--eab-hmac-key-file", &hmac];
-        self.run(&[&["register", "--server", server], &arguments[..], further].concat())
+        self.run(&[&["account", "new", "--server", server], &arguments[..], further].concat())
     }
 
     /// Registers as the invitation of the server says.
@@ -57,7 +57,7 @@ impl Pair {
     }
 
     fn order(&self, name: &str) -> Said {
-        self.run(&["order", "-d", name, "--http", &self.http])
+        self.run(&["obtain", "-d", name, "--http", &self.http])
     }
 
     fn verify(&self) -> Said {
@@ -95,9 +95,9 @@ fn verified_by_webpki(root: &Path, chain: &Path, name: &'static str) {
 fn a_certificate_is_obtained_verified_renewed_and_revoked() {
     let pair = Pair::start();
     let account = pair.registered();
-    assert!(account.starts_with("account https://localhost:"), "{account}");
+    assert!(account.starts_with("account     https://localhost:"), "{account}");
     assert_eq!(pair.registered(), account, "registering again finds the account");
-    assert!(pair.run(&["account"]).done().contains("mailto:it@sairaala.test"));
+    assert!(pair.run(&["account", "show"]).done().contains("mailto:it@sairaala.test"));
 
     let said = pair.order(NAME).done();
     let first = pair.kept().serial().to_string();
@@ -119,7 +119,7 @@ fn a_certificate_is_obtained_verified_renewed_and_revoked() {
 
     let said = pair.run(&["revoke", NAME, "--reason", "4"]).done();
     assert!(said.contains(&format!("certificate {second} is revoked")), "{said}");
-    let error = pair.verify().refused(1);
+    let error = pair.verify().refused(8);
     assert!(error.contains(&format!("the certificate {NAME} is not good")), "{error}");
     let error = pair.run(&["revoke", NAME, "--by-key"]).refused(1);
     assert!(error.contains("alreadyRevoked"), "{error}");
@@ -129,14 +129,17 @@ fn a_certificate_is_obtained_verified_renewed_and_revoked() {
 fn an_account_is_changed_gets_another_key_and_ends() {
     let pair = Pair::start();
     let url = pair.registered();
-    assert!(pair.run(&["update", "--contact", "new@sairaala.test"]).done().contains("mailto:new@sairaala.test"));
+    assert!(
+        pair.run(&["account", "update", "--contact", "new@sairaala.test"]).done().contains("mailto:new@sairaala.test")
+    );
     let key = || fs::read(pair.client.join("account-key.pem")).unwrap();
     let before = key();
-    pair.run(&["change-key", "--key", "es384"]).done();
+    pair.run(&["account", "change-key", "--key", "es384"]).done();
     assert_ne!(key(), before);
-    let shown = pair.run(&["account"]).done();
-    assert!(shown.contains(url.trim().trim_start_matches("account ")) && shown.contains("Valid"), "{shown}");
-    assert!(pair.run(&["deactivate"]).done().contains("Deactivated"));
+    let shown = pair.run(&["account", "show"]).done();
+    let url = url.lines().next().unwrap().trim_start_matches("account").trim();
+    assert!(shown.contains(url) && shown.contains("status        valid"), "{shown}");
+    assert!(pair.run(&["account", "deactivate"]).done().contains("deactivated"));
     let error = pair.order(NAME).refused(1);
     assert!(error.contains("unauthorized") && error.contains("deactivated"), "{error}");
 }
@@ -165,7 +168,7 @@ fn credentials_that_are_wrong_make_no_account_and_the_right_ones_still_do() {
     let error = pair.register(server, kid, "hmac", &[]).refused(1);
     assert!(error.contains("terms of service") && error.contains("--agree-tos"), "{error}");
     let error = pair.order(NAME).refused(1);
-    assert!(error.contains("no account yet: begin with sote-client register"), "{error}");
+    assert!(error.contains("no account yet: begin with sote-client account new"), "{error}");
     pair.registered();
 }
 
@@ -173,12 +176,12 @@ fn credentials_that_are_wrong_make_no_account_and_the_right_ones_still_do() {
 fn a_server_that_cannot_be_reached_or_trusted_is_told_with_the_cause() {
     let pair = Pair::start();
     let nobody = format!("https://localhost:{}/directory", free_port());
-    let error = pair.register(&nobody, "k1_x", "hmac", &["--agree-tos"]).refused(1);
+    let error = pair.register(&nobody, "k1_x", "hmac", &["--agree-tos"]).refused(4);
     assert!(error.starts_with(&format!("sote-client: cannot reach {nobody}: ")), "{error}");
     assert!(error.contains("refused"), "{error}");
     let server = pair.dev.value("SOTE_ACME_DIRECTORY");
-    let register = ["register", "--server", server, "--agree-tos", "--tls-root"];
-    let error = pair.run(&[&register[..], &[pair.dev.value("SOTE_ACME_ISSUER_ROOT")]].concat()).refused(1);
+    let register = ["account", "new", "--server", server, "--agree-tos", "--tls-root"];
+    let error = pair.run(&[&register[..], &[pair.dev.value("SOTE_ACME_ISSUER_ROOT")]].concat()).refused(4);
     assert!(error.contains(&format!("cannot reach {server}")) && error.contains("certificate"), "{error}");
 }
 
@@ -202,7 +205,7 @@ fn a_proof_that_cannot_be_given_fails_with_the_reason() {
     assert!(error.contains(&format!("cannot listen on {} for http-01", pair.http)), "{error}");
     drop(taken);
     // It listens where the server does not ask.
-    let error = pair.run(&["order", "-d", NAME, "--http", "127.0.0.1:0"]).refused(1);
+    let error = pair.run(&["obtain", "-d", NAME, "--http", "127.0.0.1:0"]).refused(6);
     assert!(error.contains(&format!("the authorization of {NAME} failed: ")), "{error}");
     assert!(error.contains("connection: ") && error.contains(&pair.http), "{error}");
 }
@@ -211,9 +214,9 @@ fn a_proof_that_cannot_be_given_fails_with_the_reason() {
 fn a_command_line_that_is_wrong_exits_with_2() {
     let (_place, directory) = place();
     let run = |arguments: &[&str]| Said::by(Command::new(SOTE_CLIENT).arg("--dir").arg(&directory).args(arguments));
-    assert!(run(&["order"]).refused(2).contains("--domain"));
+    assert!(run(&["obtain"]).refused(2).contains("--domain"));
     assert!(run(&["revoke", "a.test", "--reason", "many"]).refused(2).contains("--reason"));
-    assert!(run(&["obtain"]).refused(2).contains("obtain"));
+    assert!(run(&["fetch"]).refused(2).contains("fetch"));
     assert!(!directory.exists());
 }
 

@@ -57,7 +57,7 @@ pub use order::{Order, OrderRequest, PATIENCE};
 pub use organisation::{CertificateFilter, Organisation, Resource};
 pub use organisation_proof::ORGANISATION;
 pub use session::{Client, Payload, Signer};
-pub use state_directory::{KnownAccount, KnownCertificate, StateDirectory};
+pub use state_directory::{KnownAccount, KnownCertificate, KnownVerification, StateDirectory};
 pub use tls_alpn01_responder::TlsAlpn01Responder;
 pub use token_authority::TokenAuthority;
 pub use transport::{HttpVersion, Response, Transport};

@@ -1,6 +1,8 @@
 //! How an organisation proves itself: by a token of a token authority, by a card's signature, or by an application that
 //! registration officers decide. Each answers one challenge of an [`Authorization`] for an `organization-id`.
 
+use std::future::Future;
+
 use super::authorization::Authorization;
 use super::card::{CardClaim, CardSigner, signature_answer};
 use super::error::{Error, Result};
@@ -56,10 +58,14 @@ impl Authorization {
     ///
     /// # Errors
     /// `Local` if the card does not sign; `Refused` by the server.
-    pub async fn answer_by_card(&self, card: &dyn CardSigner, statement: &CardStatement) -> Result<ChallengeObject> {
-        let challenge = self.challenge(ChallengeType::OrgSignature01)?.clone();
-        let answer = signature_answer(card, statement)?;
-        self.answer_by(&challenge, &answer).await
+    pub fn answer_by_card<'a>(
+        &'a self,
+        card: &dyn CardSigner,
+        statement: &CardStatement,
+    ) -> impl Future<Output = Result<ChallengeObject>> + Send + use<'a> {
+        // Signed at once: the card need not stay while the server answers.
+        let answer = signature_answer(card, statement);
+        async move { self.answer_by(self.challenge(ChallengeType::OrgSignature01)?, &answer?).await }
     }
 
     /// Answers org-approval-01: registration officers decide, which can take days.

@@ -8,11 +8,13 @@
 //! certificates/NAME/certificate.json   names, profile, kind of key
 //! certificates/NAME/SERIAL/{fullchain,certificate,chain,key}.pem
 //! certificates/NAME/current -> SERIAL
+//! verification.json       the authorization by which an organisation is being proved
+//! organisations/NAME/     all of this again, for one of several organisations
 //! ```
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -44,6 +46,9 @@ pub struct KnownAccount {
 pub struct KnownCertificate {
     /// The dns names.
     pub names: Vec<String>,
+    /// The unit that was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// The profile that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
@@ -51,15 +56,85 @@ pub struct KnownCertificate {
     pub key: KeyKind,
 }
 
+/// A proof of an organisation that was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownVerification {
+    /// The organisation's identifier.
+    pub organisation: String,
+    /// The authorization's URL.
+    pub authorization: String,
+}
+
+/// Below it one directory per organisation that is kept apart.
+const ORGANISATIONS: &str = "organisations";
+const VERIFICATION: &str = "verification.json";
+
 impl StateDirectory {
     /// The directory at `path`, made if it is not there.
     ///
     /// # Errors
-    /// `Local` if it cannot be made.
+    /// `Local` if it cannot be made, or others could read what is kept in it.
     pub fn open(path: &Path) -> Result<Self> {
         let directory = StateDirectory(path.to_owned());
         directory.make(path)?;
+        let facts = fs::metadata(path).map_err(|error| failed(path, &error))?;
+        if facts.mode() & 0o077 != 0 {
+            let why = format!(
+                "mode {:04o} lets others in, and keys are kept here; run `chmod 0700` on it",
+                facts.mode() & 0o7777
+            );
+            return Err(failed(path, &why));
+        }
         Ok(directory)
+    }
+
+    /// The directory of one of several organisations below the directory at `path`, made if it is not there.
+    ///
+    /// # Errors
+    /// Those of [`StateDirectory::open`], or if `name` cannot name a directory.
+    pub fn named(path: &Path, name: &str) -> Result<Self> {
+        if !is_plain(name) {
+            return Err(Error::local(format!("\"{name}\" cannot name an organisation: {PLAIN}")));
+        }
+        StateDirectory::open(path)?;
+        StateDirectory::open(&path.join(ORGANISATIONS))?;
+        StateDirectory::open(&path.join(ORGANISATIONS).join(name))
+    }
+
+    /// The names of the organisations below the directory at `path`, in alphabetical order.
+    ///
+    /// # Errors
+    /// `Local` if the directory is unreadable.
+    pub fn names(path: &Path) -> Result<Vec<String>> {
+        entries(&path.join(ORGANISATIONS))
+    }
+
+    /// The proof of an organisation that was begun, if there is one.
+    ///
+    /// # Errors
+    /// `Local` if its file is unreadable.
+    pub fn verification(&self) -> Result<Option<KnownVerification>> {
+        self.read_json(VERIFICATION)
+    }
+
+    /// Remembers a proof that was begun.
+    ///
+    /// # Errors
+    /// `Local` if it cannot be written.
+    pub fn remember_verification(&self, verification: &KnownVerification) -> Result<()> {
+        self.write_json(VERIFICATION, verification)
+    }
+
+    /// Forgets the proof: it has ended.
+    ///
+    /// # Errors
+    /// `Local` if its file cannot be removed.
+    pub fn drop_verification(&self) -> Result<()> {
+        let path = self.0.join(VERIFICATION);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(&path, &error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// The account, if one was registered.
@@ -154,19 +229,7 @@ impl StateDirectory {
     /// # Errors
     /// `Local` if the directory is unreadable.
     pub fn certificate_names(&self) -> Result<Vec<String>> {
-        let path = self.0.join("certificates");
-        let entries = match fs::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(&path, &error)),
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|error| failed(&path, &error))?;
-            names.extend(entry.file_name().into_string().ok());
-        }
-        names.sort();
-        Ok(names)
+        entries(&self.0.join("certificates"))
     }
 
     /// What the certificate kept as `name` was ordered as.
@@ -269,15 +332,36 @@ impl StateDirectory {
     }
 }
 
+/// The names of what is in a directory, in alphabetical order; none if it is not there.
+fn entries(path: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(path, &error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| failed(path, &error))?;
+        names.extend(entry.file_name().into_string().ok());
+    }
+    names.sort();
+    Ok(names)
+}
+
+const PLAIN: &str = "use letters, digits, -, _ and .";
+
+/// Whether a name is one plain path component.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+}
+
 /// The directory of a certificate's name, which must be one plain path component.
 fn certificate_path(name: &str) -> Result<String> {
-    let plain = !name.is_empty()
-        && !name.starts_with('.')
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
-    if plain {
-        Ok(format!("certificates/{name}"))
-    } else {
-        Err(Error::local(format!("\"{name}\" cannot name a certificate: use letters, digits, -, _ and .")))
+    match is_plain(name) {
+        true => Ok(format!("certificates/{name}")),
+        false => Err(Error::local(format!("\"{name}\" cannot name a certificate: {PLAIN}"))),
     }
 }
 
@@ -304,7 +388,7 @@ mod tests {
     fn a_certificate_becomes_current_with_its_key_and_only_the_owner_may_read() {
         let place = tempfile::tempdir().unwrap();
         let state = StateDirectory::open(&place.path().join("state")).unwrap();
-        let known = KnownCertificate { names: vec!["a.test".into()], profile: None, key: KeyKind::EcP256 };
+        let known = KnownCertificate { names: vec!["a.test".into()], unit: None, profile: None, key: KeyKind::EcP256 };
         for _ in 0..2 {
             let (chain, key) = chain_and_key();
             let current = state.keep_certificate("a.test", &known, &chain, &key).unwrap();
@@ -327,7 +411,7 @@ mod tests {
     #[test]
     fn the_account_and_its_key_read_back() {
         let place = tempfile::tempdir().unwrap();
-        let state = StateDirectory::open(place.path()).unwrap();
+        let state = StateDirectory::open(&place.path().join("state")).unwrap();
         assert!(state.account().unwrap().is_none() && state.account_key().unwrap().is_none());
         let account = KnownAccount { directory: "https://ca/directory".into(), account: "https://ca/a/1".into() };
         let key = AccountKey::generate(JwsAlgorithm::Es256).unwrap();
@@ -335,5 +419,45 @@ mod tests {
         state.remember_account_key(&key).unwrap();
         assert_eq!(state.account().unwrap(), Some(account));
         assert_eq!(state.account_key().unwrap().unwrap().jwk(), key.jwk());
+    }
+
+    #[test]
+    fn a_directory_that_others_may_enter_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("state");
+        StateDirectory::open(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        let refusal = StateDirectory::open(&path).unwrap_err().to_string();
+        assert!(refusal.contains("chmod 0700"), "{refusal}");
+    }
+
+    #[test]
+    fn organisations_are_kept_apart_by_name() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("state");
+        assert_eq!(StateDirectory::names(&path).unwrap(), Vec::<String>::new());
+        let account = |name: &str| KnownAccount { directory: "d".into(), account: format!("https://ca/a/{name}") };
+        for name in ["kela", "eks"] {
+            StateDirectory::named(&path, name).unwrap().remember_account(&account(name)).unwrap();
+        }
+        assert_eq!(StateDirectory::names(&path).unwrap(), ["eks", "kela"]);
+        for name in ["kela", "eks"] {
+            assert_eq!(StateDirectory::named(&path, name).unwrap().account().unwrap(), Some(account(name)));
+        }
+        assert_eq!(StateDirectory::open(&path).unwrap().account().unwrap(), None);
+        assert!(StateDirectory::named(&path, "../x").is_err());
+    }
+
+    #[test]
+    fn a_proof_that_was_begun_is_known_until_it_has_ended() {
+        let place = tempfile::tempdir().unwrap();
+        let state = StateDirectory::open(&place.path().join("state")).unwrap();
+        state.drop_verification().unwrap();
+        let begun =
+            KnownVerification { organisation: "NTRFI-0245437-2".into(), authorization: "https://ca/z/1".into() };
+        state.remember_verification(&begun).unwrap();
+        assert_eq!(state.verification().unwrap(), Some(begun));
+        state.drop_verification().unwrap();
+        assert_eq!(state.verification().unwrap(), None);
     }
 }

@@ -101,7 +101,7 @@ async fn client_side(
         responder,
     };
     let Obtained { chain, key } = client_flow::run(steps, &invited).await?;
-    let known = KnownCertificate { names: vec![NAME.to_owned()], profile: None, key: KeyKind::EcP256 };
+    let known = KnownCertificate { names: vec![NAME.to_owned()], unit: None, profile: None, key: KeyKind::EcP256 };
     StateDirectory::open(&directory.join("client"))?.keep_certificate(NAME, &known, &chain, &key)?;
     Ok(())
 }

@@ -60,7 +60,9 @@ impl Organisation {
         found.retain(|certificate| issuer.is_none_or(|issuer| certificate.object.issuer == issuer));
         match (found.pop(), found.pop()) {
             (Some(certificate), None) => Ok(certificate),
-            (None, _) => Err(Error::local(format!("the organisation has no certificate with the serial number {serial}"))),
+            (None, _) => {
+                Err(Error::local(format!("the organisation has no certificate with the serial number {serial}")))
+            }
             (Some(_), Some(_)) => {
                 let why = "is that of several certificates: write it in hexadecimal as 0x…, or name the issuer";
                 Err(Error::local(format!("the serial number {serial} {why}")))

@@ -51,7 +51,8 @@ impl Organisation {
     /// # Errors
     /// `Refused`, among others if it is the last administrator.
     pub async fn removal(&self, member: &Member, cascade: bool) -> Result<TouchedObject> {
-        let update = MemberUpdate { dry_run: true, cascade, status: Some("removed".to_owned()), ..MemberUpdate::default() };
+        let update =
+            MemberUpdate { dry_run: true, cascade, status: Some("removed".to_owned()), ..MemberUpdate::default() };
         self.change(&member.url, &update).await
     }
 

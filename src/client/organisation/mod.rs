@@ -87,8 +87,7 @@ impl Organisation {
     /// # Errors
     /// `Refused`, among others if it is not the present version, or the organisation was changed since it was looked at.
     pub async fn agree_to_terms(&mut self, version: &str) -> Result<()> {
-        let update =
-            OrganisationUpdate { terms_of_service_agreed: version.to_owned(), version: self.object.version };
+        let update = OrganisationUpdate { terms_of_service_agreed: version.to_owned(), version: self.object.version };
         self.object = self.account.post(&self.url, &Payload::of(&update)?).await?.json()?;
         Ok(())
     }
