@@ -1,15 +1,20 @@
 //! How fast certificates are issued, and how near that comes to what the cryptography alone costs.
 //!
-//! A server process (`sote-acme dev`: real TLS, synced sled) and a client in this process go through the complete flow:
-//! newOrder, authorization, challenge with a real http-01 fetch, finalize, download, at 1, 8 and 32 at a time. Every
-//! certificate is checked. Prints issuances per second, latency, the server's CPU time and memory per issuance, beside the floor
-//! that the unavoidable signatures cost, measured in the same run.
+//! A server process (`sote-acme dev`: real TLS, synced sled, its log at `info` in a file) and a client in this process go
+//! through the complete flow: newOrder, authorization, challenge with a real http-01 fetch, finalize, download, at 1, 8 and 32
+//! at a time. The dns server and the host that is validated are in this process, too. Every certificate is checked. Prints
+//! issuances per second, latency, the server's CPU time, context switches and memory per issuance, beside the floor that the
+//! unavoidable signatures cost, measured in the same run with every core at work.
 //!
 //! ```sh
 //! cargo bench --bench issuance                      # an empty store
 //! cargo bench --bench issuance -- --stored 100000   # then the same with so many certificates stored, compared
 //! ```
 
+#[path = "issuance/floor.rs"]
+mod floor;
+
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -17,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use floor::Floor;
 use sote_acme::acme::jws_algorithm::JwsAlgorithm;
 use sote_acme::acme::jws_signing::AccountKey;
 use sote_acme::client::relying_service::RelyingService;
@@ -24,7 +30,7 @@ use sote_acme::client::{
     Account, CertificateChain, CertificateKey, Client, ExternalAccount, Http01Responder, HttpVersion, KeyKind,
     OrderRequest, Registration, Transport,
 };
-use sote_acme::public_key::{Hash, SignatureAlgorithm};
+use sote_acme::commands::dns_responder::{DnsResponder, ResponderSettings};
 use sote_acme::time::{Clock, SystemClock};
 
 /// How many are under way at once.
@@ -35,9 +41,6 @@ const WARM_UP: usize = 20;
 const AIM_CPU: f64 = 2.5;
 const AIM_AT_REST: f64 = 30.0;
 const AIM_GROWTH: f64 = 1.10;
-/// Signed requests of one issuance: newOrder, authorization, challenge, authorization, finalize, download. A poll more is the
-/// server's own doing.
-const JWS_PER_ISSUANCE: f64 = 6.0;
 
 struct Options {
     stored: usize,
@@ -133,18 +136,29 @@ fn verdict(kept: bool) -> &'static str {
 /// All phases against a server over a store of so many certificates.
 async fn with_store(directory: &Path, options: &Options, floor: &Floor, stored: usize) -> Outcome<Vec<Phase>> {
     let responder = Http01Responder::listen("127.0.0.1:0".parse()?).await?;
+    let dns = DnsResponder::start(ResponderSettings::default()).await?;
+    let world = World { http_01: responder.address(), dns: dns.address() };
     if stored > 0 {
         // The first start makes the directory, the load fills its store, the second start is measured.
-        drop(Server::start(directory, responder.address()).await?);
+        drop(Server::start(directory, world).await?);
         load(directory, stored)?;
     }
-    let server = Server::start(directory, responder.address()).await?;
+    let server = Server::start(directory, world).await?;
     let bench = Bench::new(&server, responder).await?;
     bench.run(1, WARM_UP).await?;
     println!("\n{stored} certificates stored; {} issuances per line", options.issuances);
     println!(
-        "{:>8} {:>10} {:>9} {:>9} {:>12} {:>9} {:>14} {:>14}",
-        "at once", "issued/s", "p50 ms", "p99 ms", "server CPU", "x floor", "memory grown", "server memory"
+        "{:>8} {:>9} {:>8} {:>8} {:>11} {:>10} {:>8} {:>9} {:>13} {:>14}",
+        "at once",
+        "issued/s",
+        "p50 ms",
+        "p99 ms",
+        "server CPU",
+        "in kernel",
+        "x floor",
+        "switches",
+        "memory grown",
+        "server memory"
     );
     let mut phases = Vec::new();
     for at_once in CONCURRENCY {
@@ -168,6 +182,13 @@ fn load(directory: &Path, certificates: usize) -> Outcome<()> {
     if status.success() { Ok(()) } else { Err(format!("the load example ended with {status}").into()) }
 }
 
+/// What the server asks: both are in this process, so that their CPU time is not the server's.
+#[derive(Clone, Copy)]
+struct World {
+    http_01: SocketAddr,
+    dns: SocketAddr,
+}
+
 /// A server process of its own, so that its CPU time is its own.
 struct Server {
     child: Child,
@@ -175,21 +196,23 @@ struct Server {
 }
 
 impl Server {
-    async fn start(directory: &Path, http_01: SocketAddr) -> Outcome<Self> {
+    async fn start(directory: &Path, world: World) -> Outcome<Self> {
         let ready = directory.join("dev.env");
         match std::fs::remove_file(&ready) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }
+        std::fs::create_dir_all(directory)?;
+        let log = File::options().create(true).append(true).open(directory.join("bench.log"))?;
         let mut child = Command::new(env!("CARGO_BIN_EXE_sote-acme"))
             .arg("dev")
             .arg("--dir")
             .arg(directory)
-            .args(["--listen", "127.0.0.1:0", "--public-listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0"])
-            .args(["--http-01-port", &http_01.port().to_string()])
-            .env("RUST_LOG", "warn")
+            .args(["--listen", "127.0.0.1:0", "--public-listen", "127.0.0.1:0", "--dns", &world.dns.to_string()])
+            .args(["--http-01-port", &world.http_01.port().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(log)
             .spawn()?;
         let begin = Instant::now();
         while !ready.exists() {
@@ -313,6 +336,8 @@ impl Bench {
 #[derive(Clone, Copy)]
 struct Usage {
     cpu: Duration,
+    in_kernel: Duration,
+    switches: u64,
     resident: u64,
     peak: u64,
 }
@@ -322,18 +347,36 @@ impl Usage {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
         // The name in parentheses may hold spaces: user and system time are the 14th and 15th fields of all.
         let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
-        let ticks: u64 = [11, 12].iter().filter_map(|index| fields.get(*index)?.parse::<u64>().ok()).sum();
+        let time = |index: usize| {
+            let ticks = fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+            Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+        };
+        let (in_user_space, in_kernel) = (time(11), time(12));
         let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
         let kibibytes = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim_start_matches(':').trim().trim_end_matches(" kB").trim().parse().ok()
         };
         Ok(Usage {
-            cpu: Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND),
+            cpu: in_user_space + in_kernel,
+            in_kernel,
+            switches: switches(process)?,
             resident: kibibytes("VmRSS").unwrap_or(0),
             peak: kibibytes("VmHWM").unwrap_or(0),
         })
     }
+}
+
+/// How often the threads of a process were taken from a core.
+fn switches(process: u32) -> Outcome<u64> {
+    let mut sum = 0;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread may end while it is looked at.
+        let status = std::fs::read_to_string(thread?.path().join("status")).unwrap_or_default();
+        let counts = status.lines().filter(|line| line.contains("voluntary_ctxt_switches"));
+        sum += counts.filter_map(|line| line.rsplit('\t').next()?.parse::<u64>().ok()).sum::<u64>();
+    }
+    Ok(sum)
 }
 
 /// Linux counts a process's time in hundredths of a second for user space, on every architecture.
@@ -367,63 +410,17 @@ impl Phase {
     fn print(&self, floor: &Floor) {
         let grown = self.after.resident.saturating_sub(self.before.resident) as f64 / self.issuances();
         println!(
-            "{:>8} {:>10.1} {:>9.1} {:>9.1} {:>9.2} ms {:>9.2} {:>10.1} KiB {:>10.1} MiB",
+            "{:>8} {:>9.1} {:>8.1} {:>8.1} {:>8.2} ms {:>7.2} ms {:>8.2} {:>9.1} {:>9.1} KiB {:>10.1} MiB",
             self.at_once,
             self.issuances() / self.taken.as_secs_f64(),
             self.percentile(50),
             self.percentile(99),
             self.cpu_milliseconds(),
+            (self.after.in_kernel - self.before.in_kernel).as_secs_f64() * 1000.0 / self.issuances(),
             self.cpu_milliseconds() / floor.milliseconds(),
+            self.after.switches.saturating_sub(self.before.switches) as f64 / self.issuances(),
             grown,
             self.after.peak as f64 / 1024.0,
         );
     }
-}
-
-/// What the cryptography of one issuance costs at least, in CPU time of one core.
-struct Floor {
-    verification: Duration,
-    signature: Duration,
-}
-
-impl Floor {
-    /// Measured on this thread, by the same library and the same calls as the server's.
-    fn measured() -> Outcome<Self> {
-        const TIMES: u32 = 4_000;
-        let key = CertificateKey::generate(KeyKind::EcP256)?;
-        let account = key.as_account_key()?;
-        let message = [7; 600];
-        let signature = account.signature(&message)?;
-        let begin = cpu_time()?;
-        for _ in 0..TIMES {
-            key.public_key().verify(SignatureAlgorithm::EcdsaFixed(Hash::Sha256), &message, &signature)?;
-        }
-        let verified = cpu_time()?;
-        for _ in 0..TIMES {
-            std::hint::black_box(key.sign(&message)?);
-        }
-        Ok(Floor { verification: (verified - begin) / TIMES, signature: (cpu_time()? - verified) / TIMES })
-    }
-
-    /// The JWS of every request, the CSR's own signature, the check of our signature; and the signature.
-    fn milliseconds(&self) -> f64 {
-        let verifications = JWS_PER_ISSUANCE + 2.0;
-        (self.verification.as_secs_f64() * verifications + self.signature.as_secs_f64()) * 1000.0
-    }
-
-    fn print(&self) {
-        println!(
-            "floor: {:.3} ms = {JWS_PER_ISSUANCE} JWS, the CSR and the issuer's own signature verified ({:.1} us each), 1 P-256 signature ({:.1} us)",
-            self.milliseconds(),
-            self.verification.as_secs_f64() * 1e6,
-            self.signature.as_secs_f64() * 1e6,
-        );
-    }
-}
-
-/// The CPU time of this thread.
-fn cpu_time() -> Outcome<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanoseconds = text.split_ascii_whitespace().next().and_then(|field| field.parse().ok());
-    Ok(Duration::from_nanos(nanoseconds.ok_or("the kernel keeps no schedstat")?))
 }
