@@ -18,7 +18,7 @@ use crate::issuer::Issuers;
 use crate::model::Publication;
 use crate::names::{AuthorizationId, CertificateId, IssuerName, OrderId};
 use crate::store::index::{Index, shard_parts};
-use crate::store::{Range, Store};
+use crate::store::{Range, Store, Topic};
 use crate::time::{Clock, Timestamp};
 use crate::validation::Validators;
 
@@ -76,6 +76,9 @@ enum Task {
     Tidy,
 }
 
+/// Where commits enter what the worker has to do; what becomes due by time alone, it looks for now and then.
+const UNFINISHED: [Index; 4] =
+    [Index::ValidationsDue, Index::OrdersProcessing, Index::Unpublished, Index::PublicationsDue];
 /// How often ended records are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// So many seconds may the clock stand before the newest audit entry.
@@ -104,12 +107,11 @@ impl Worker {
 
     /// Works until `stop` turns true, then lets what is running end.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut changes = self.authority.store().changes();
+        let mut work = self.authority.store().subscribe(Topic::Entries(&UNFINISHED));
         let mut tasks = Tasks::new(self.settings.validations, self.settings.issuances);
         let mut tidied = tokio::time::Instant::now();
         let mut resumed: Option<tokio::time::Instant> = None;
         while !*stop.borrow() {
-            changes.mark_unchanged();
             // What was prepared and not signed waits for a key, not for a commit: looked for at the start and now and then.
             let resume = resumed.is_none_or(|at| at.elapsed() >= self.settings.tick);
             match self.begin_due(&mut tasks, resume).await {
@@ -121,7 +123,7 @@ impl Worker {
                 tidied = tokio::time::Instant::now();
             }
             tokio::select! {
-                changed = changes.changed() => if changed.is_err() { break },
+                () = work.changed() => {}
                 () = tasks.finished() => {}
                 () = tokio::time::sleep(self.settings.tick) => {}
                 _ = stop.changed() => {}

@@ -13,7 +13,8 @@ use sote_acme::store::failing::{FailingStore, Failure};
 use sote_acme::store::sled::migration::{Migrated, MigrationError, Upgrade, Upgraded, migrate};
 use sote_acme::store::sled::{Format, OpenError, Options, holder};
 use sote_acme::store::{
-    Change, CommitError, Conflict, Counter, Index, Kind, Range, Read, Row, SledStore, Store, StoreError, audit,
+    Change, CommitError, Conflict, Counter, Index, Kind, Range, Read, Record as _, Row, SledStore, Store, StoreError,
+    Topic, audit,
 };
 use sote_acme::time::Timestamp;
 use tempfile::TempDir;
@@ -140,7 +141,7 @@ suite! {
     audit_numbers_are_dense_across_parallel_commits,
     a_failed_commit_leaves_no_audit_entry,
     many_audit_entries_of_one_commit_follow_each_other,
-    a_commit_wakes_whoever_watches,
+    a_commit_wakes_those_whom_it_concerns,
     a_settled_store_needs_no_waiting,
     what_was_answered_is_seen_by_the_next_read,
     an_empty_commit_is_nothing,
@@ -386,11 +387,19 @@ async fn many_audit_entries_of_one_commit_follow_each_other(store: Arc<dyn Store
     assert_eq!(part.iter().map(|r| r.entry.number).collect::<Vec<_>>(), [3, 4, 5, 6]);
 }
 
-async fn a_commit_wakes_whoever_watches(store: Arc<dyn Store>) {
-    let mut changes = store.changes();
-    changes.mark_unchanged();
-    store.commit(vec![Change::insert(&page(1))]).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
+async fn a_commit_wakes_those_whom_it_concerns(store: Arc<dyn Store>) {
+    let page = page(1);
+    let of_record = |id: &TermsPageId| Topic::Record(Kind::TermsPage, TermsPage::key(id));
+    let of_index = |indexes| store.subscribe(Topic::Entries(indexes));
+    let mut concerned = [store.subscribe(of_record(&page.id)), of_index(&[Index::TermsPagesByExpiry])];
+    let mut others = [store.subscribe(of_record(&TermsPageId::mint(NOW))), of_index(&[Index::OrdersByExpiry])];
+    store.commit(vec![Change::insert(&page)]).await.unwrap();
+    for subscription in &mut concerned {
+        tokio::time::timeout(Duration::from_secs(5), subscription.changed()).await.unwrap();
+    }
+    for subscription in &mut others {
+        assert!(tokio::time::timeout(Duration::from_millis(20), subscription.changed()).await.is_err());
+    }
 }
 
 async fn a_settled_store_needs_no_waiting(store: Arc<dyn Store>) {

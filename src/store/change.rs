@@ -1,6 +1,7 @@
 //! What a commit is made of. Everything that needs the record's type (JSON, index entries) happens here, on the caller's
 //! thread; the committer moves bytes.
 
+use super::decoded::Decoded;
 use super::index::Entry;
 use super::record::{Counter, Kind, Record};
 use super::{StoreError, Stored};
@@ -89,6 +90,14 @@ impl Change {
         Change::Insert(Row::of(record))
     }
 
+    /// The row that it writes, if it writes one.
+    pub(super) fn row(&self) -> Option<&Row> {
+        match self {
+            Change::Insert(row) | Change::Replace { row, .. } => Some(row),
+            Change::Remove { .. } | Change::Expect { .. } | Change::Add { .. } | Change::Audit(_) => None,
+        }
+    }
+
     /// The decision rests on there being no record with this id.
     pub fn expect_absent<R: Record>(id: &R::Id) -> Self {
         Change::Expect { kind: R::KIND, key: R::key(id), version: None }
@@ -117,11 +126,12 @@ impl<R> std::ops::Deref for Read<R> {
 }
 
 impl<R: Record> Read<R> {
-    /// The typed record of a stored value.
-    pub(super) fn decode(stored: Stored) -> Result<Self, StoreError> {
+    /// The typed record of a value that is stored under `key`.
+    pub(super) fn decode(key: Vec<u8>, stored: &Stored, decoded: &Decoded) -> Result<Self, StoreError> {
         let (schema, value) =
             stored.value.split_first().ok_or_else(|| StoreError::Damaged("an empty record".into()))?;
-        Ok(Read { record: R::decode(value, *schema)?, version: stored.version })
+        let record = R::clone(&*decoded.record(key, *schema, value)?);
+        Ok(Read { record, version: stored.version })
     }
 
     /// The version that was read.

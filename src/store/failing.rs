@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::watch;
-
 use super::audit::AuditHead;
-use super::{Change, CommitError, Counter, Index, Kind, Pending, Range, Store, StoreError, Stored};
+use super::{
+    Change, CommitError, Counter, Decoded, Index, Kind, Pending, Range, Store, StoreError, Stored, Subscription, Topic,
+};
 
 /// At which commit, counted from 1, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +132,11 @@ impl Store for FailingStore {
         })
     }
 
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.inner.changes()
+    fn subscribe(&self, topic: Topic) -> Subscription {
+        self.inner.subscribe(topic)
+    }
+
+    fn decoded(&self) -> &Decoded {
+        self.inner.decoded()
     }
 }

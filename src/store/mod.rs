@@ -4,22 +4,24 @@
 
 pub mod audit;
 mod change;
+mod decoded;
 pub mod failing;
 pub mod index;
 mod record;
 pub mod sled;
+mod subscription;
 
 use std::future::Future;
 use std::pin::Pin;
 
-use tokio::sync::watch;
-
 use audit::AuditHead;
 pub use change::{Change, Read, Row};
+pub use decoded::Decoded;
 pub use index::{Entry, Index, Indexed};
 pub use record::{Counter, Kind, Record};
 pub use sled::SledStore;
 pub(crate) use sled::write_durably;
+pub use subscription::{Subscription, Topic};
 
 /// A boxed future, so that [`Store`] can be a trait object.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -150,25 +152,28 @@ pub trait Store: Send + Sync + 'static {
         self.settled_since(self.generation())
     }
 
-    /// Wakes whenever a commit has become durable.
-    fn changes(&self) -> watch::Receiver<u64>;
+    /// Wakes whenever a commit that concerns `topic` has become durable.
+    fn subscribe(&self, topic: Topic) -> Subscription;
+
+    /// The records that need not be decoded again.
+    fn decoded(&self) -> &Decoded;
 }
 
 impl dyn Store {
     /// The record with this id, typed.
     pub async fn get<R: Record>(&self, id: &R::Id) -> Result<Option<Read<R>>, StoreError> {
-        let key = R::key(id);
-        match self.read(R::KIND, &key).await? {
-            Some(stored) => Read::decode(stored).map(Some),
-            None => Ok(None),
-        }
+        self.at(R::key(id)).await
     }
 
     /// The record that a unique index names, typed.
     pub async fn lookup<R: Record>(&self, index: Index, key: &[u8]) -> Result<Option<Read<R>>, StoreError> {
         let Some(found) = self.find(index, key).await? else { return Ok(None) };
-        match self.read(R::KIND, &found).await? {
-            Some(stored) => Read::decode(stored).map(Some),
+        self.at(found).await
+    }
+
+    async fn at<R: Record>(&self, key: Vec<u8>) -> Result<Option<Read<R>>, StoreError> {
+        match self.read(R::KIND, &key).await? {
+            Some(stored) => Read::decode(key, &stored, self.decoded()).map(Some),
             None => Ok(None),
         }
     }

@@ -28,10 +28,15 @@ use self::audit_chain::Head;
 use self::committer::{Committer, Request};
 use self::durable::Durable;
 use self::format::{Lock, make_directory};
+use self::group::Rows;
 use self::handle::{Handle, TreeNumber, missing, unreadable};
 use self::watermark::Watermark;
 use super::audit::AuditHead;
-use super::{Change, CommitError, Counter, Index, Kind, Pending, Range, Store, StoreError, Stored};
+use super::subscription::Subscribers;
+use super::{
+    Change, CommitError, Counter, Decoded, Index, Kind, Pending, Range, Row, Store, StoreError, Stored, Subscription,
+    Topic,
+};
 use crate::model::audit::{Act, Actor, Event};
 use crate::time::Timestamp;
 
@@ -113,7 +118,8 @@ struct Shared {
     renewal: watch::Sender<bool>,
     durable: Durable,
     head: Mutex<AuditHead>,
-    changes: watch::Sender<u64>,
+    subscribers: Arc<Subscribers>,
+    decoded: Decoded,
     statistics: Counts,
 }
 
@@ -127,8 +133,8 @@ impl Shared {
         self.handle.load_full().ok_or_else(closed)
     }
 
-    /// A group is durable: readers may go on, and the worker looks for work.
-    fn advance(&self, head: &Head, commits: usize, octets: usize) {
+    /// A group that wrote `rows` is durable: readers may go on, and whoever waits for one of them.
+    fn advance(&self, head: &Head, commits: usize, octets: usize, rows: &[Rows]) {
         let counts = &self.statistics;
         counts.commits.fetch_add(commits as u64, Ordering::Relaxed);
         counts.groups.fetch_add(1, Ordering::Relaxed);
@@ -136,7 +142,7 @@ impl Shared {
         counts.octets.fetch_add(octets as u64, Ordering::Relaxed);
         self.show(head);
         self.durable.synced();
-        self.changes.send_modify(|n| *n += 1);
+        self.subscribers.wake(|topic| concerns(rows, topic));
     }
 
     /// The database is given up: nobody reads from it any more, and readers who wait for its syncs fail.
@@ -164,8 +170,8 @@ impl Shared {
     fn reopened(&self, handle: Handle, head: &Head) {
         self.show(head);
         self.handle.store(Some(Arc::new(handle)));
-        // What was kept of the failed group may be news to the worker.
-        self.changes.send_modify(|n| *n += 1);
+        // What was kept of the failed group may be news to anyone.
+        self.subscribers.wake(|_| true);
     }
 
     fn show(&self, head: &Head) {
@@ -251,7 +257,8 @@ impl SledStore {
             renewal: watch::Sender::new(false),
             durable: Durable::new(),
             head: Mutex::new(head.shown()),
-            changes: watch::Sender::new(0),
+            subscribers: Arc::default(),
+            decoded: Decoded::default(),
             statistics: Counts::default(),
         });
         let (queue, requests) = mpsc::channel(QUEUE);
@@ -261,6 +268,7 @@ impl SledStore {
             shared: shared.clone(),
             watermark,
             head,
+            together: 0,
             groups,
             opened: groups,
             unweighed: 0,
@@ -359,7 +367,7 @@ impl Store for SledStore {
             if changes.is_empty() {
                 return Ok(());
             }
-            changes.iter().try_for_each(fits)?;
+            changes.iter().filter_map(Change::row).try_for_each(fits)?;
             let stopped = || CommitError::Unavailable("the store has stopped".into());
             let (answer, answered) = oneshot::channel();
             let queue = self.queue.as_ref().ok_or_else(stopped)?;
@@ -376,8 +384,12 @@ impl Store for SledStore {
         Box::pin(self.shared.durable.settled(generation))
     }
 
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.shared.changes.subscribe()
+    fn subscribe(&self, topic: Topic) -> Subscription {
+        self.shared.subscribers.subscribe(topic)
+    }
+
+    fn decoded(&self) -> &Decoded {
+        &self.shared.decoded
     }
 }
 
@@ -437,12 +449,19 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(successor)
 }
 
+/// Whether a group that wrote `rows` changes what `topic` is about.
+fn concerns(rows: &[Rows], topic: &Topic) -> bool {
+    let of = |tree: TreeNumber| &rows[tree.place()];
+    match topic {
+        Topic::Entries(indexes) => {
+            indexes.iter().any(|index| of(TreeNumber::index(*index)).values().any(Option::is_some))
+        }
+        Topic::Record(kind, key) => of(TreeNumber::kind(*kind)).contains_key(key),
+    }
+}
+
 /// Refuses a record that is too large for sled's log.
-fn fits(change: &Change) -> Result<(), CommitError> {
-    let row = match change {
-        Change::Insert(row) | Change::Replace { row, .. } => row,
-        Change::Remove { .. } | Change::Expect { .. } | Change::Add { .. } | Change::Audit(_) => return Ok(()),
-    };
+fn fits(row: &Row) -> Result<(), CommitError> {
     if row.value.len() <= GREATEST_RECORD {
         return Ok(());
     }

@@ -78,9 +78,8 @@ pub(super) async fn challenge(
     } else {
         let answer = answer(signed, &app.authority.challenge(account, id).await?, id)?;
         app.limiter.admit(Attempt::ChallengeAnswer(account.id))?;
-        let mut watch = Watch::begin(app, Kind::Authorization, app.settings.answer_wait);
         let authorization = app.authority.answer_challenge(account, id, answer, context.now).await?;
-        validated(app, account, id, authorization, &mut watch).await?
+        validated(app, account, id, authorization).await?
     };
     let challenge = authorization.challenge(id).ok_or(Refusal::NotFound)?;
     // RFC 8555 §7.5.1: the challenge links its authorization by "up".
@@ -141,13 +140,13 @@ async fn validated(
     account: &Read<Account>,
     id: ChallengeId,
     answered: Authorization,
-    watch: &mut Watch,
 ) -> Result<Authorization, Error> {
     let error = |authorization: &Authorization| authorization.challenge(id).and_then(Challenge::error);
     let mut authorization = answered;
     let (before, key) = (error(&authorization), Authorization::key(&authorization.id));
+    let mut watch = Watch::begin(app, Kind::Authorization, key, app.settings.answer_wait);
     while authorization.processing().is_some() && error(&authorization) == before {
-        if !watch.changed(app, &key).await? {
+        if !watch.changed(app).await? {
             break;
         }
         authorization = app.authority.challenge(account, id).await?;

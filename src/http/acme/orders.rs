@@ -71,16 +71,16 @@ pub(super) async fn finalize(
 ) -> Result<Reply, Error> {
     let owned = app.authority.order(signed.sender(), id, context.now);
     let Finalize { csr } = payload(signed.object(), owned).await?;
-    let mut watch = Watch::begin(app, Kind::Order, app.settings.finalize_wait);
     app.authority.finalize(signed.sender(), id, &csr, context.now).await?;
-    let view = processed(app, signed.sender(), id, &mut watch).await?;
+    let view = processed(app, signed.sender(), id).await?;
     Ok(rendered(app, StatusCode::OK, &view, context))
 }
 
 /// The order, as soon as it is no longer being processed, or as it is when the time is up.
-async fn processed(app: &App, account: &Read<Account>, id: OrderId, watch: &mut Watch) -> Result<OrderView, Error> {
+async fn processed(app: &App, account: &Read<Account>, id: OrderId) -> Result<OrderView, Error> {
+    let mut watch = Watch::begin(app, Kind::Order, Order::key(&id), app.settings.finalize_wait);
     loop {
-        let late = !watch.changed(app, &Order::key(&id)).await?;
+        let late = !watch.changed(app).await?;
         let view = app.authority.order(account, id, app.clock.now()).await?;
         if view.status != OrderStatus::Processing || late {
             return Ok(view);

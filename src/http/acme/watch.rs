@@ -3,34 +3,34 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
 use crate::http::app::App;
 use crate::http::reply::Error;
-use crate::store::Kind;
+use crate::store::{Kind, Subscription, Topic};
 
 /// Looks at one record until it changes, for a limited time.
 pub(super) struct Watch {
     kind: Kind,
-    changes: Receiver<u64>,
+    key: Vec<u8>,
+    subscription: Subscription,
     deadline: Instant,
     seen: Option<Option<u64>>,
 }
 
 impl Watch {
-    /// Begins to watch records of `kind`. Begun before the commit that sets the worker going, it misses no change after it.
-    pub(super) fn begin(app: &App, kind: Kind, limit: Duration) -> Self {
-        let changes = app.authority.store().changes();
-        Watch { kind, changes, deadline: Instant::now() + limit, seen: None }
+    /// Begins to watch a record. What becomes of it between its last reading and now is seen by the first call of
+    /// [`Watch::changed`].
+    pub(super) fn begin(app: &App, kind: Kind, key: Vec<u8>, limit: Duration) -> Self {
+        let subscription = app.authority.store().subscribe(Topic::Record(kind, key.clone()));
+        Watch { kind, key, subscription, deadline: Instant::now() + limit, seen: None }
     }
 
     /// Returns `true` when the record has another version than at the last call, at the first call at once, and `false` when
     /// the time is up.
-    // Many commits pass; only those that touched this record are worth a look at what they made of it.
-    pub(super) async fn changed(&mut self, app: &App, key: &[u8]) -> Result<bool, Error> {
+    pub(super) async fn changed(&mut self, app: &App) -> Result<bool, Error> {
         loop {
-            let version = app.authority.store().read(self.kind, key).await?.map(|stored| stored.version);
+            let version = app.authority.store().read(self.kind, &self.key).await?.map(|stored| stored.version);
             if self.seen != Some(version) {
                 self.seen = Some(version);
                 return Ok(true);
@@ -38,11 +38,8 @@ impl Watch {
             if Instant::now() >= self.deadline {
                 return Ok(false);
             }
-            // A store that has closed changes nothing any more: the deadline ends the wait.
-            match tokio::time::timeout_at(self.deadline, self.changes.changed()).await {
-                Ok(Ok(())) | Err(_) => {}
-                Ok(Err(_)) => tokio::time::sleep_until(self.deadline).await,
-            }
+            // The deadline is looked at above, after a last look at the record.
+            let _ = tokio::time::timeout_at(self.deadline, self.subscription.changed()).await;
         }
     }
 }

@@ -28,6 +28,10 @@ const WEIGHED_EVERY: usize = 4 << 20;
 /// Closing leaves no more of the log than this for the next opening to read.
 const LEFT_AT_CLOSE: u64 = 64 << 20;
 
+/// While commits come together, how long a group waits for more of them. Each group costs a transaction, a sync and the
+/// wake-up of all of sled's threads, however many commits share it.
+const GATHERING: Duration = Duration::from_micros(300);
+
 /// One commit on its way.
 pub(super) struct Request {
     /// What it changes.
@@ -48,6 +52,8 @@ pub(super) struct Committer {
     pub(super) watermark: Watermark,
     /// The newest audit entry.
     pub(super) head: Head,
+    /// How many commits the last group had.
+    pub(super) together: usize,
     /// How many groups were ever written.
     pub(super) groups: u64,
     /// How many of them when the store was opened.
@@ -143,15 +149,14 @@ impl Committer {
         self.watermark.sync()
     }
 
-    /// What is queued now, up to the size of one group.
-    fn gather(&self, first: Request, queue: &mut mpsc::Receiver<Request>) -> Vec<Request> {
-        let mut requests = vec![first];
-        while requests.len() < self.options.group_commits {
-            match queue.try_recv() {
-                Ok(request) => requests.push(request),
-                Err(_) => break,
-            }
+    /// What is queued now and, if commits came together before, a moment later, up to the size of one group.
+    fn gather(&mut self, first: Request, queue: &mut mpsc::Receiver<Request>) -> Vec<Request> {
+        if self.together > 1 {
+            std::thread::sleep(GATHERING);
         }
+        let more = std::iter::from_fn(|| queue.try_recv().ok());
+        let requests: Vec<_> = std::iter::once(first).chain(more).take(self.options.group_commits).collect();
+        self.together = requests.len();
         requests
     }
 
@@ -249,7 +254,7 @@ impl Committer {
                 if let Err(error) = self.watermark.write(mark) {
                     tracing::warn!(%error, "the file `acknowledged` could not be written");
                 }
-                self.shared.advance(&self.head, members.len(), octets);
+                self.shared.advance(&self.head, members.len(), octets, &rows);
                 members.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
                 true
             }
