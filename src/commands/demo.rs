@@ -1,9 +1,10 @@
 //! `sote-acme demo`: the whole of it in a few seconds. A certificate authority comes into being in a temporary directory, the
-//! real server starts over it, a client obtains a certificate by its invitation, a relying service checks it, the client revokes
-//! it, and the relying service learns that. Every step is printed with its duration; the exit status is success only if all of
+//! real server starts over it, an organisation proves itself by an authority token and invites, a client obtains a certificate
+//! by the invitation, a relying service checks it, the client revokes it, and the relying service learns that. Every step is printed with its duration; the exit status is success only if all of
 //! it held. Start with [`run`].
 
 mod client_flow;
+mod proving;
 mod steps;
 
 use std::io;
@@ -17,12 +18,12 @@ use self::client_flow::{Invited, Obtained};
 use self::steps::Steps;
 use super::logging::{LogError, Logging};
 use super::trial::{Trial, TrialError, TrialFacts, TrialSettings};
-use crate::client::{self, ExternalAccount, Http01Responder, KeyKind, KnownCertificate, StateDirectory};
+use crate::client::{self, Http01Responder, KeyKind, KnownCertificate, StateDirectory};
 use crate::config::{LogFormat, LogSettings};
 use crate::names::base64url;
 
-/// Shows everything in a few seconds: a certificate authority is made, a client gets a certificate and revokes it, a relying
-/// service checks both.
+/// Shows everything in a few seconds: a certificate authority is made, an organisation proves itself and invites, a client gets
+/// a certificate and revokes it, a relying service checks both.
 #[derive(Debug, Args)]
 pub struct DemoCommand {
     /// What is logged on standard error: error, warn, info, debug, trace, or directives.
@@ -52,6 +53,11 @@ pub enum DemoError {
     },
 }
 
+/// The organisation of the sample register that proves itself; the trial server was told nothing of it.
+const ORGANISATION: &str = "NTRFI-9990002-4";
+/// Its unit in whose name the certificate is, and the zone of its names.
+const UNIT: &str = "1.2.246.10.99900024.10.1";
+const ZONE: &str = "sairaala.test";
 /// The name that is certified; the embedded dns responder answers for it.
 const NAME: &str = "www.sairaala.test";
 
@@ -67,10 +73,11 @@ pub async fn run(command: DemoCommand) -> Result<(), DemoError> {
     let responder = Http01Responder::listen(([127, 0, 0, 1], 0).into()).await?;
     let mut settings = TrialSettings::on_free_ports(&directory.join("ca"));
     settings.http_01_port = responder.address().port();
+    settings.token_authority = ORGANISATION.parse().ok();
 
     steps.chapter("A certificate authority comes into being");
     let starting = Trial::start(settings);
-    let what = "make keys, register and invitation; start";
+    let what = "make keys, register and token authority; start";
     let trial = steps.step(what, starting, |trial| trial.facts.acme_directory.clone()).await?;
     let outcome = client_side(&steps, &trial.facts, responder, &directory).await;
 
@@ -92,9 +99,10 @@ async fn client_side(
     directory: &Path,
 ) -> Result<(), DemoError> {
     let read = |path: &Path| std::fs::read(path).map_err(at(path));
+    let external_account = proving::run(steps, facts, UNIT, ZONE).await?;
     let invited = Invited {
         directory: facts.acme_directory.clone(),
-        external_account: ExternalAccount::new(&facts.eab_kid, &facts.eab_hmac_key)?,
+        external_account,
         tls_root: read(&facts.tls_root)?,
         issuer_root: read(&facts.issuer_root)?,
         name: NAME.to_owned(),

@@ -14,7 +14,7 @@ use super::dns::RECORDS_FILE;
 use super::lifetime::{self, Signals};
 use super::logging::{LogError, Logging};
 use super::server;
-use super::trial::{Trial, TrialError, TrialFacts, TrialSettings};
+use super::trial::{self, Trial, TrialError, TrialFacts, TrialSettings};
 use crate::config::{LogFormat, LogSettings};
 use crate::names::Zone;
 use crate::store::sled::holder;
@@ -105,7 +105,7 @@ impl DevCommand {
             networks: self.allow_network.clone(),
             rate_limits: self.rate_limits,
             clock: Arc::new(SystemClock),
-            token_authority: true,
+            token_authority: Some(trial::organisation()),
             adjust: None,
             wrap_store: None,
         }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use self::material::{Made, Material};
+pub use self::population::organisation;
 pub use self::token_authority::TokenAuthorityFacts;
 use super::dns::RECORDS_FILE;
 use super::dns_responder::{DnsResponder, ResponderSettings};
@@ -27,7 +28,7 @@ use crate::acme::urls::Urls;
 use crate::authority;
 use crate::config::Config;
 use crate::http::{Addresses, BindError, Listeners};
-use crate::names::Zone;
+use crate::names::{OrganisationIdentifier, Zone};
 use crate::store::Store;
 use crate::store::sled::{OpenError, Options, SledStore};
 use crate::time::{Clock, SystemClock};
@@ -62,8 +63,9 @@ pub struct TrialSettings {
     pub rate_limits: bool,
     /// The present time, except for TLS: its peers look at their own clocks.
     pub clock: Arc<dyn Clock>,
-    /// Whether a token authority runs beside the server, and is believed.
-    pub token_authority: bool,
+    /// The organisation to which the client of a token authority is entitled that runs beside the server and is believed;
+    /// none for no such authority.
+    pub token_authority: Option<OrganisationIdentifier>,
     /// Changes the configuration.
     pub adjust: Option<Adjustment>,
     /// Wraps the store.
@@ -87,7 +89,7 @@ impl TrialSettings {
             networks: Vec::new(),
             rate_limits: false,
             clock: Arc::new(SystemClock),
-            token_authority: false,
+            token_authority: None,
             adjust: None,
             wrap_store: None,
         }
@@ -230,12 +232,12 @@ impl Trial {
         let dns = started_dns(&settings, &directory).await?;
         let resolver = dns.as_ref().map(DnsResponder::address).or(settings.dns).unwrap_or(settings.dns_listen);
         let mut config = configuration::config(&settings, &directory, &material, &listeners, resolver);
-        let beside = match settings.token_authority {
-            true => {
+        let beside = match settings.token_authority.take() {
+            Some(organisation) => {
                 let clock = Arc::clone(&settings.clock);
-                Some(token_authority::started(&directory, &mut config, population::organisation(), clock).await?)
+                Some(token_authority::started(&directory, &mut config, organisation, clock).await?)
             }
-            false => None,
+            None => None,
         };
         let (token_authority, token_facts) = beside.unzip();
         if let Some(adjust) = settings.adjust.take() {

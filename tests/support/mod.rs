@@ -28,7 +28,7 @@ use sote_acme::client::{
     certificate_request,
 };
 use sote_acme::commands::dns_responder::DnsResponder;
-use sote_acme::commands::trial::{TokenAuthorityFacts, Trial, TrialFacts, TrialSettings};
+use sote_acme::commands::trial::{self, TokenAuthorityFacts, Trial, TrialFacts, TrialSettings};
 use sote_acme::config::Config;
 use sote_acme::time::{Clock, SystemClock, Timestamp};
 
@@ -102,7 +102,7 @@ impl Ca {
         settings.http_01_port = responder.address().port();
         settings.tls_alpn_01_port = tls_alpn_responder.address().port();
         settings.clock = Arc::new(clock.clone());
-        settings.token_authority = token_authority;
+        settings.token_authority = token_authority.then(trial::organisation);
         settings.adjust = Some(adjusted(adjust));
         let trial = Trial::start(settings).await.unwrap();
         let facts = trial.facts.clone();

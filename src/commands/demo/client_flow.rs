@@ -52,7 +52,7 @@ struct Seen {
 /// The whole way. Everything that was promised is checked; the first promise that is not kept is the error.
 pub(super) async fn run(steps: &Steps, invited: &Invited) -> Result<Obtained> {
     let transport = Transport::trusting(&invited.tls_root, HttpVersion::Http2)?;
-    steps.chapter("A server of the hospital gets its certificate");
+    steps.chapter("A server of the organisation gets its certificate");
     let discovery = Client::discover(transport.clone(), &invited.directory);
     let client = steps.step("read the directory", discovery, |client| client.directory_url().to_owned()).await?;
     let account = registered(steps, &client, invited).await?;

@@ -25,8 +25,8 @@ const OFFICER: &str = "trial";
 /// The organisation of the sample register that the invitation belongs to, and the unit in whose name its certificates are.
 const BUSINESS_ID: &str = "9990001-6";
 const UNIT: &str = "1.2.246.10.99900016.10.1";
-/// The organisation of the sample register.
-pub(super) fn organisation() -> OrganisationIdentifier {
+/// The organisation of the sample register that the trial's invitation belongs to.
+pub fn organisation() -> OrganisationIdentifier {
     let business_id: BusinessId = BUSINESS_ID.parse().expect("a Business ID with its check digit");
     OrganisationIdentifier::from(&business_id)
 }
