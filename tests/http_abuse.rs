@@ -294,7 +294,7 @@ async fn a_caller_who_is_no_officer_is_refused_at_the_admin_socket() {
         answer(&mut stream).await
     };
     assert!(ask("admin.sock", "/me").await.contains("\"name\":\"first\""));
-    assert!(ask("officer-2.sock", "/me").await.starts_with("HTTP/1.1 403"), "no officer comes by this socket");
+    assert!(ask("nobody.sock", "/me").await.starts_with("HTTP/1.1 403"), "no officer comes by this socket");
     assert!(ask("admin.sock", "/nothing").await.starts_with("HTTP/1.1 404"));
 }
 

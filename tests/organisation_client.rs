@@ -117,7 +117,8 @@ fn an_application_waits_for_officers_and_is_found_again() {
     let again = world.client("kela", &["organisation", "verify", "--json"]);
     assert_eq!(again.status, 5, "{}", again.error);
     let document: Value = serde_json::from_str(&again.out).unwrap();
-    let challenge = &document["authorization"]["challenges"][0];
+    let challenges = document["authorization"]["challenges"].as_array().unwrap();
+    let challenge = challenges.iter().find(|challenge| challenge["type"] == "org-approval-01").unwrap();
     assert_eq!(challenge["reference"], reference.as_str());
     assert_eq!(challenge["status"], "processing");
     assert!(again.error.contains(&reference), "what is waited for is told on standard error: {}", again.error);

@@ -130,7 +130,7 @@ impl Ca {
         let addresses = Addresses {
             acme: "127.0.0.1:0".parse().unwrap(),
             public: "127.0.0.1:0".parse().unwrap(),
-            admin: vec![state.join("admin.sock"), state.join("officer-2.sock")],
+            admin: ["admin.sock", "officer-2.sock", "nobody.sock"].map(|socket| state.join(socket)).to_vec(),
         };
         let listeners = Listeners::bind(&addresses).await.unwrap();
         let (acme, public) = (listeners.acme_address(), listeners.public_address());
