@@ -1,4 +1,4 @@
-//! What members do with what belongs to their organisation, over the wire. Every use case begins with [`Authority::access`]:
+//! What members do with what belongs to their organisation, over the wire. Every use case begins with `Authority::access`:
 //! who is no member learns nothing, whose role does not suffice is told which one does, and what was read for that answer
 //! is expected unchanged by the commit that follows. Officers' use cases share the changes that are made here.
 

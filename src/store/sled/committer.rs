@@ -334,7 +334,7 @@ pub(super) fn groups(handle: &Handle) -> sled::Result<u64> {
     Ok(number.unwrap_or(0))
 }
 
-/// A group's number as it is kept: [`survey`](super::survey) finds it in the log by its mark.
+/// A group's number as it is kept: the survey finds it in the log by its mark.
 pub(super) fn group_value(number: u64) -> sled::IVec {
     sled::IVec::from([GROUP_MARK, number.to_be_bytes()].concat())
 }
