@@ -133,7 +133,7 @@ fn farewell(directory: &Path, taken: Duration) -> String {
     format!(
         "\nAll of it held, in {:.2} s. The files are kept:\n  \
            {directory}/ca      the authority: store, keys, certificates, CRLs\n  \
-           {directory}/client  the hospital's certificate and key\n\
+           {directory}/client  the organisation's certificate and key\n\
          The same server, staying up for real clients: sote-acme dev\n",
         taken.as_secs_f64()
     )
