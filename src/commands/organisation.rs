@@ -1,4 +1,4 @@
-//! `organisation add|list|suspend|resume`.
+//! `organisation add|list|limits|suspend|resume`.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
